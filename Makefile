@@ -1,0 +1,158 @@
+# oauth2-fcgi - an OAuth 2.0 token endpoint for the web server you have
+#
+#   make deps run      install what is missing, build, serve on 127.0.0.1:8080
+#   make deps test     install what the tests need too, build, run all tests
+#
+#   make               build/oauth2.fcgi and build/oauth2-admin
+#   make unit          the unit tests alone; make valgrind: the same under valgrind
+#   make coverage      all tests, then the line coverage of lib/ (at least 90 %)
+#   make lint          style, layers, manuals, static analysis
+#   make bench         tokens a second, and what one CGI token costs
+#   make install       DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc; make uninstall
+#   make dist          a source archive of the last commit
+#   make clean         remove build/
+#
+# deps installs by apt-get what the goals beside it need; it starts no service.
+# Variables: CC CFLAGS CPPFLAGS LDFLAGS PORT=8080 WERROR=1 SAN=1 COV=1 V=1 B=build
+
+VERSION    := 0.1.0
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+PKG_CONFIG ?= pkg-config
+PKGS       := libcrypto jansson yaml-0.1
+CFLAGS     ?= -O2 -g
+PORT       ?= 8080
+PYTHON     := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
+
+B          := build$(if $(SAN),/san)$(if $(COV),/cov)
+WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+              -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum \
+              -Wnull-dereference -Wframe-larger-than=16384 $(if $(WERROR),-Werror)
+INSTR      := -D_FORTIFY_SOURCE=3
+ifdef SAN
+INSTR      := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+ifdef COV
+INSTR      := --coverage -O0
+endif
+
+# pkg-config is asked once, and only when something is compiled: `make deps all` may install it.
+PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS    = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
+BASE_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -Ilib
+ALL_CFLAGS  = $(BASE_CFLAGS) -MMD -MP -fPIE -fstack-protector-strong -fstack-clash-protection $(WARN) \
+              $(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(INSTR)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(INSTR) $(LDFLAGS)
+LIBS        = $(PKG_LIBS) -lcrypt
+
+objs        = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
+LIB        := $(B)/libtoken.a
+LIB_OBJS   := $(call objs,lib/*/*.c)
+FCGI_OBJS  := $(call objs,fcgi/*.c)
+ADMIN_OBJS := $(call objs,fcgi/admin/*.c)
+TESTS      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+SOURCES    := $(wildcard lib/*/*.c fcgi/*.c fcgi/admin/*.c)
+Q          := $(if $(V),,@)
+quote       = '$(subst ','\'',$(1))'
+remember    = printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
+
+# Goals that all others wait for, also with -j; and the groups of packages that deps is for.
+FIRST      := $(filter deps clean,$(MAKECMDGOALS))
+NEEDS      := build run \
+              $(if $(filter test unit coverage valgrind,$(MAKECMDGOALS)),test) \
+              $(filter valgrind lint bench,$(MAKECMDGOALS))
+
+.PHONY: all deps run test unit valgrind coverage lint bench install uninstall dist clean help FORCE
+.DELETE_ON_ERROR:
+
+all: $(B)/oauth2.fcgi $(B)/oauth2-admin
+
+$(B)/oauth2.fcgi: $(FCGI_OBJS) $(LIB) $(B)/flags $(B)/sources
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FCGI_OBJS) $(LIB) $(LIBS) -lfcgi
+	@echo $@
+
+$(B)/oauth2-admin: $(ADMIN_OBJS) $(LIB) $(B)/flags $(B)/sources
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(ADMIN_OBJS) $(LIB) $(LIBS)
+	@echo $@
+
+$(LIB): $(LIB_OBJS) $(B)/sources
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJS)
+
+$(B)/obj/%.o: %.c $(B)/flags | $(FIRST)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# tests/unit/test_X.flags, if it is there: what this program is linked with in addition.
+$(TESTS): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wildcard tests/unit/*.flags)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(shell cat tests/unit/$*.flags 2>/dev/null) $(LIB) $(LIBS) -lcmocka
+
+# Rebuild when the compiler, its flags or the list of sources are not those of the last time.
+$(B)/flags: FORCE | $(FIRST)
+	@mkdir -p $(@D) && test -w $(@D) || \
+		{ echo "make: no right to write in $(@D); take another directory: make B=/tmp/oauth2-fcgi" >&2; exit 1; }
+	@$(call remember,$(CC) $(BASE_CFLAGS) $(WARN) $(CFLAGS) $(CPPFLAGS) $(INSTR) $(LDFLAGS))
+
+$(B)/sources: FORCE $(B)/flags | $(FIRST)
+	@$(call remember,$(SOURCES))
+
+deps: | $(filter clean,$(FIRST))
+	@sh etc/make/deps.sh $(NEEDS)
+
+run: all | $(FIRST)
+	@sh etc/make/run.sh $(B) $(PORT)
+
+unit: $(TESTS)
+	@sh tests/unit.sh $(TESTS)
+
+valgrind: $(TESTS)
+	@UNDER='valgrind -q --error-exitcode=99 --leak-check=full' sh tests/unit.sh $(TESTS)
+
+test: all unit
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e --build $(B)
+
+coverage: | $(FIRST)
+	@find $(B)/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory B=$(B)/cov COV=1 test
+	@sh tests/coverage.sh $(B)/cov 90
+
+lint: all
+	@sh tests/check/all.sh $(B) $(call quote,$(BASE_CFLAGS) $(PKG_CFLAGS))
+
+bench: all | $(FIRST)
+	@$(PYTHON) tests/bench/bench.py --build $(B)
+
+DOC        := $(PREFIX)/share/doc/oauth2-fcgi
+MAN        := $(PREFIX)/share/man
+EXAMPLES    = $(shell find etc -type f -not -path 'etc/man/*' -not -path 'etc/make/*')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/bin
+	install $(B)/oauth2.fcgi $(DESTDIR)$(PREFIX)/libexec/
+	install $(B)/oauth2-admin $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(MAN)/man1 $(DESTDIR)$(MAN)/man5 $(DESTDIR)$(MAN)/man8
+	install -m 644 etc/man/oauth2-admin.1 $(DESTDIR)$(MAN)/man1/
+	install -m 644 etc/man/oauth2.yaml.5 $(DESTDIR)$(MAN)/man5/
+	install -m 644 etc/man/oauth2.fcgi.8 $(DESTDIR)$(MAN)/man8/
+	$(Q)for f in $(EXAMPLES:etc/%=%); do \
+		mode=644; test ! -x etc/$$f || mode=755; \
+		install -D -m $$mode etc/$$f $(DESTDIR)$(DOC)/$$f || exit 1; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/libexec/oauth2.fcgi $(DESTDIR)$(PREFIX)/bin/oauth2-admin \
+		$(DESTDIR)$(MAN)/man1/oauth2-admin.1 $(DESTDIR)$(MAN)/man5/oauth2.yaml.5 \
+		$(DESTDIR)$(MAN)/man8/oauth2.fcgi.8
+	rm -rf $(DESTDIR)$(DOC)
+
+dist:
+	@mkdir -p $(B)
+	git archive --prefix=oauth2-fcgi-$(VERSION)/ -o $(B)/oauth2-fcgi-$(VERSION).tar.gz HEAD
+	@echo $(B)/oauth2-fcgi-$(VERSION).tar.gz
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Append-only bounded output buffer. */
+#include "util/buf.h"
+
+#include <string.h>
+
+static void json_escape(struct buf *buf, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	switch (c) {
+	case '"':
+	case '\\':
+		buf_char(buf, '\\');
+		buf_char(buf, (char)c);
+		return;
+	case '\n':
+		buf_text(buf, "\\n");
+		return;
+	case '\r':
+		buf_text(buf, "\\r");
+		return;
+	case '\t':
+		buf_text(buf, "\\t");
+		return;
+	default:
+		buf_text(buf, "\\u00");
+		buf_char(buf, hex[c >> 4]);
+		buf_char(buf, hex[c & 15]);
+	}
+}
+
+/* The bytes at the start of s that stand for themselves in a JSON string. */
+static size_t plain_length(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
+/* The bytes of the UTF-8 character at the start of s; 0 if there is none. */
+static size_t utf8_character(struct str s)
+{
+	for (size_t n = 2; n <= 4 && n <= s.n; n++) {
+		if (str_is_utf8(str_upto(s, n)))
+			return n;
+	}
+	return 0;
+}
+
+struct buf buf_init(char *p, size_t size)
+{
+	return (struct buf){ .p = p, .size = size };
+}
+
+void buf_char(struct buf *buf, char c)
+{
+	buf_str(buf, (struct str){ &c, 1 });
+}
+
+void buf_str(struct buf *buf, struct str s)
+{
+	if (buf->overflow || s.n > buf->size - buf->n) {
+		buf->overflow = true;
+		return;
+	}
+	if (s.n > 0)
+		memcpy(buf->p + buf->n, s.p, s.n);
+	buf->n += s.n;
+}
+
+void buf_text(struct buf *buf, const char *text)
+{
+	buf_str(buf, str_of(text));
+}
+
+void buf_number(struct buf *buf, int64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+	do {
+		digits[--at] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (number < 0)
+		buf_char(buf, '-');
+	buf_str(buf, (struct str){ digits + at, sizeof(digits) - at });
+}
+
+void buf_padded(struct buf *buf, int64_t number, unsigned digits)
+{
+	int64_t power = 10;
+
+	for (unsigned i = 1; i < digits; i++, power *= 10) {
+		if (number < power) {
+			for (; i < digits; i++)
+				buf_char(buf, '0');
+			break;
+		}
+	}
+	buf_number(buf, number);
+}
+
+void buf_json(struct buf *buf, struct str s)
+{
+	buf_char(buf, '"');
+	while (s.n > 0) {
+		size_t length = plain_length(s);
+
+		if (length > 0) {
+			buf_str(buf, str_upto(s, length));
+		} else if ((unsigned char)s.p[0] <= 0x7f) {
+			json_escape(buf, (unsigned char)s.p[0]);
+			length = 1;
+		} else {
+			length = utf8_character(s);
+			buf_str(buf, length > 0 ? str_upto(s, length) : STR("\xef\xbf\xbd"));
+			length = length > 0 ? length : 1;
+		}
+		s = str_from(s, length);
+	}
+	buf_char(buf, '"');
+}
+
+struct str buf_view(const struct buf *buf)
+{
+	return (struct str){ buf->p, buf->n };
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Absolute URIs (RFC 3986), as far as their parts matter here. */
+#ifndef UTIL_URI_H
+#define UTIL_URI_H
+
+#include "util/attr.h"
+#include "util/str.h"
+
+/* The parts as they stand in the text; views of it. */
+struct uri {
+	struct str scheme;
+	struct str authority; /* host with port and all; empty if there is none */
+	struct str host;      /* without brackets */
+	struct str port;      /* digits; empty if there is none */
+	struct str path;
+	struct str query;
+	bool has_query;
+	bool has_fragment;
+};
+
+/*
+ * uri_parse - take an absolute URI apart (RFC 3986 §3, appendix B).
+ *
+ * Returns false, with *uri cleared, if it has no scheme, nothing behind it, or
+ * a character that no URI has.
+ */
+NODISCARD bool uri_parse(struct str text, struct uri *uri);
+
+/* uri_is_absolute - a URI with a scheme and without a fragment (RFC 3986 §4.3, RFC 8707 §2). */
+bool uri_is_absolute(struct str text);
+
+#endif
