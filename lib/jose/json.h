@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON from strangers: objects only, no repeated members, bounded depth. */
+#ifndef JOSE_JSON_H
+#define JOSE_JSON_H
+
+#include "util/attr.h"
+#include "util/str.h"
+
+#include <jansson.h>
+
+#define JSON_DEPTH_MAX 32
+
+/*
+ * json_parse_object - read a text that is one JSON object and nothing else.
+ *
+ * Returns new (json_decref), or NULL: not JSON (RFC 8259), not an object, a
+ * repeated member name, a NUL in a string, deeper than JSON_DEPTH_MAX, or out
+ * of memory.
+ */
+NODISCARD json_t *json_parse_object(struct str text);
+
+/* json_text - the string value of a member, borrowed from the object; empty if it is none. */
+struct str json_text(const json_t *object, const char *member);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON Web Signature, compact form (RFC 7515 §7.1): sign, take apart, verify. */
+#include "jose/jws.h"
+#include "jose/json.h"
+#include "util/b64url.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+
+#define SIGNATURE_MAX 1024 /* bytes: RSA with 8192 bits */
+#define ES256_HALF 32      /* bytes of r and of s (RFC 7518 §3.4) */
+#define ES256_DER_MAX 72
+
+struct jws_signer {
+	EVP_MD_CTX *prepared; /* copied for each signature, so that the key is set up once */
+	enum jose_alg alg;
+};
+
+/* RFC 7518 §3.5: the salt is as long as the digest. */
+static bool set_padding(EVP_PKEY_CTX *ctx, enum jose_alg alg)
+{
+	return !alg_info(alg)->is_pss ||
+	       (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+		       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
+/* OpenSSL's DER form of an ECDSA signature to r || s. */
+static bool der_to_raw(unsigned char *signature, size_t *len)
+{
+	const unsigned char *p = signature;
+	ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &p, (long)*len);
+
+	if (pair == NULL)
+		return false;
+	bool done = BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, ES256_HALF) == ES256_HALF &&
+		    BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + ES256_HALF, ES256_HALF) ==
+			    ES256_HALF;
+
+	ECDSA_SIG_free(pair);
+	*len = 2 * ES256_HALF;
+	return done;
+}
+
+/* r || s to DER; *len is 0 if it is not 64 bytes. */
+static bool raw_to_der(struct str raw, unsigned char der[static ES256_DER_MAX], size_t *len)
+{
+	const unsigned char *bytes = (const unsigned char *)raw.p;
+	unsigned char *p = der;
+	int der_len = 0;
+
+	*len = 0;
+	if (raw.n != 2 * ES256_HALF)
+		return false;
+	ECDSA_SIG *pair = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(bytes, ES256_HALF, NULL);
+	BIGNUM *s = BN_bin2bn(bytes + ES256_HALF, ES256_HALF, NULL);
+
+	if (pair != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
+		der_len = i2d_ECDSA_SIG(pair, &p);
+	} else {
+		BN_free(r);
+		BN_free(s);
+	}
+	ECDSA_SIG_free(pair);
+	*len = der_len > 0 ? (size_t)der_len : 0;
+	return der_len > 0;
+}
+
+static bool sign_bytes(const struct jws_signer *signer, struct str input,
+	unsigned char *signature, size_t *len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool done = ctx != NULL && EVP_MD_CTX_copy_ex(ctx, signer->prepared) == 1 &&
+		    EVP_DigestSign(
+			    ctx, signature, len, (const unsigned char *)input.p, input.n) == 1;
+
+	if (done && signer->alg == JOSE_ALG_ES256)
+		done = der_to_raw(signature, len);
+	ERR_clear_error();
+	EVP_MD_CTX_free(ctx);
+	return done;
+}
+
+static bool verify_bytes(
+	EVP_PKEY *pkey, enum jose_alg alg, struct str input, struct str signature)
+{
+	EVP_PKEY_CTX *key_ctx = NULL;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool done = ctx != NULL &&
+		    EVP_DigestVerifyInit_ex(ctx, &key_ctx, alg_info(alg)->digest, NULL, NULL,
+			    pkey, NULL) == 1 &&
+		    set_padding(key_ctx, alg) &&
+		    EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
+			    (const unsigned char *)input.p, input.n) == 1;
+
+	ERR_clear_error();
+	EVP_MD_CTX_free(ctx);
+	return done;
+}
+
+static enum reason decode_part(struct str part, struct arena *arena, struct str *bytes)
+{
+	size_t size = part.n / 4 * 3 + 2;
+	size_t len = 0;
+	char *p = arena_alloc(arena, size);
+
+	if (p == NULL)
+		return REASON_MEMORY;
+	if (!b64url_decode(part, p, size, &len))
+		return REASON_JWS_SYNTAX;
+	*bytes = (struct str){ p, len };
+	return REASON_NONE;
+}
+
+static enum reason split(struct str jws, struct arena *arena, struct jws_parts *parts)
+{
+	struct str rest = jws, header, payload, header_text;
+	enum reason reason;
+
+	if (!str_cut(&rest, '.', &header) || !str_cut(&rest, '.', &payload) ||
+		str_has(rest, '.'))
+		return REASON_JWS_SYNTAX;
+	parts->signing_input = str_upto(jws, header.n + 1 + payload.n);
+	if ((reason = decode_part(header, arena, &header_text)) != REASON_NONE ||
+		(reason = decode_part(payload, arena, &parts->payload_text)) != REASON_NONE ||
+		(reason = decode_part(rest, arena, &parts->signature)) != REASON_NONE)
+		return reason;
+	parts->header = json_parse_object(header_text);
+	if (parts->header == NULL)
+		return REASON_JWS_HEADER;
+	if (json_object_get(parts->header, "crit") != NULL)
+		return REASON_JWS_CRIT;
+	parts->payload = json_parse_object(parts->payload_text);
+	return parts->payload == NULL ? REASON_JWS_PAYLOAD : REASON_NONE;
+}
+
+struct jws_signer *jws_signer_new(EVP_PKEY *pkey, enum jose_alg alg)
+{
+	EVP_PKEY_CTX *key_ctx = NULL;
+
+	if (!alg_fits(alg, pkey))
+		return NULL;
+	struct jws_signer *signer = calloc(1, sizeof(*signer));
+
+	if (signer == NULL)
+		return NULL;
+	signer->alg = alg;
+	signer->prepared = EVP_MD_CTX_new();
+	if (signer->prepared == NULL ||
+		EVP_DigestSignInit_ex(signer->prepared, &key_ctx, alg_info(alg)->digest, NULL,
+			NULL, pkey, NULL) != 1 ||
+		!set_padding(key_ctx, alg)) {
+		ERR_clear_error();
+		jws_signer_free(signer);
+		return NULL;
+	}
+	return signer;
+}
+
+void jws_signer_free(struct jws_signer *signer)
+{
+	if (signer == NULL)
+		return;
+	EVP_MD_CTX_free(signer->prepared);
+	free(signer);
+}
+
+enum reason jws_sign(
+	const struct jws_signer *signer, struct str header, struct str payload, struct buf *jws)
+{
+	unsigned char signature[SIGNATURE_MAX];
+	size_t signature_len = sizeof(signature);
+	size_t start = jws->n;
+
+	b64url_encode(jws, header.p, header.n);
+	buf_char(jws, '.');
+	b64url_encode(jws, payload.p, payload.n);
+	if (jws->overflow ||
+		!sign_bytes(signer, str_from(buf_view(jws), start), signature, &signature_len))
+		return REASON_SIGNING;
+	buf_char(jws, '.');
+	b64url_encode(jws, signature, signature_len);
+	return jws->overflow ? REASON_SIGNING : REASON_NONE;
+}
+
+enum reason jws_split(struct str jws, struct arena *arena, struct jws_parts *parts)
+{
+	*parts = (struct jws_parts){ 0 };
+	enum reason reason = split(jws, arena, parts);
+
+	if (reason != REASON_NONE)
+		jws_parts_clear(parts);
+	return reason;
+}
+
+void jws_parts_clear(struct jws_parts *parts)
+{
+	json_decref(parts->header);
+	json_decref(parts->payload);
+	*parts = (struct jws_parts){ 0 };
+}
+
+enum reason jws_verify(const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_alg alg)
+{
+	unsigned char der[ES256_DER_MAX];
+	struct str signature = parts->signature;
+
+	if (!alg_fits(alg, pkey))
+		return REASON_KEY_ALG;
+	if (alg_find(json_text(parts->header, "alg")) != alg)
+		return REASON_JWS_ALG;
+	if (alg == JOSE_ALG_ES256) {
+		size_t der_len;
+
+		if (!raw_to_der(signature, der, &der_len))
+			return REASON_JWS_SIGNATURE;
+		signature = (struct str){ (const char *)der, der_len };
+	}
+	return verify_bytes(pkey, alg, parts->signing_input, signature) ? REASON_NONE
+									: REASON_JWS_SIGNATURE;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Private keys: PEM files, strength, generation. */
+#include "jose/key.h"
+
+#include <limits.h>
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 8192
+
+/* OpenSSL asks for a passphrase: there is none, and the file was an encrypted key. */
+static int refuse_passphrase(char *out, int size, int is_writing, void *asked)
+{
+	(void)out;
+	(void)size;
+	(void)is_writing;
+	*(bool *)asked = true;
+	return 0;
+}
+
+static enum reason check_rsa(const EVP_PKEY *pkey)
+{
+	BIGNUM *e = NULL;
+
+	if (EVP_PKEY_get_bits(pkey) < RSA_BITS_MIN)
+		return REASON_KEY_WEAK;
+	if (EVP_PKEY_get_bits(pkey) > RSA_BITS_MAX)
+		return REASON_KEY_LARGE;
+	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
+		return REASON_KEY_TYPE;
+	bool is_good = BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(e) <= 64;
+
+	BN_free(e);
+	return is_good ? REASON_NONE : REASON_KEY_WEAK;
+}
+
+static const EVP_MD *trial_digest(const EVP_PKEY *pkey)
+{
+	return alg_key_type(pkey) == JOSE_KTY_OKP ? NULL : EVP_sha256();
+}
+
+enum reason key_read_pem(struct str pem, EVP_PKEY **pkey)
+{
+	bool asked = false;
+
+	*pkey = NULL;
+	if (pem.n > INT_MAX)
+		return REASON_KEY_SYNTAX;
+	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+	EVP_PKEY *read = bio == NULL ? NULL
+				     : PEM_read_bio_PrivateKey(
+					       bio, NULL, refuse_passphrase, &asked);
+
+	BIO_free(bio);
+	ERR_clear_error();
+	if (read == NULL && asked)
+		return REASON_KEY_ENCRYPTED;
+	if (read == NULL)
+		return str_contains(pem, STR("PUBLIC KEY-----")) ? REASON_KEY_PUBLIC
+								 : REASON_KEY_SYNTAX;
+	enum reason reason = key_check_strength(read);
+
+	if (reason != REASON_NONE)
+		EVP_PKEY_free(read);
+	else
+		*pkey = read;
+	return reason;
+}
+
+enum reason key_check_strength(const EVP_PKEY *pkey)
+{
+	switch (alg_key_type(pkey)) {
+	case JOSE_KTY_RSA:
+		return check_rsa(pkey);
+	case JOSE_KTY_EC:
+	case JOSE_KTY_OKP:
+		return REASON_NONE;
+	case JOSE_KTY_NONE:
+	default:
+		return REASON_KEY_TYPE;
+	}
+}
+
+enum reason key_check_pair(EVP_PKEY *pkey)
+{
+	static const unsigned char text[] = "a trial signature";
+	unsigned char signature[RSA_BITS_MAX / 8];
+	size_t signature_len = sizeof(signature);
+	enum reason reason = REASON_KEY_INCONSISTENT;
+	EVP_MD_CTX *sign = EVP_MD_CTX_new();
+	EVP_MD_CTX *verify = EVP_MD_CTX_new();
+
+	if (sign == NULL || verify == NULL)
+		goto out;
+	if (EVP_DigestSignInit(sign, NULL, trial_digest(pkey), NULL, pkey) != 1 ||
+		EVP_DigestSign(sign, signature, &signature_len, text, sizeof(text)) != 1)
+		goto out;
+	if (EVP_DigestVerifyInit(verify, NULL, trial_digest(pkey), NULL, pkey) != 1 ||
+		EVP_DigestVerify(verify, signature, signature_len, text, sizeof(text)) != 1)
+		goto out;
+	reason = REASON_NONE;
+out:
+	ERR_clear_error();
+	EVP_MD_CTX_free(sign);
+	EVP_MD_CTX_free(verify);
+	return reason;
+}
+
+enum reason key_generate(enum jose_alg alg, unsigned bits, EVP_PKEY **pkey)
+{
+	*pkey = NULL;
+	switch (alg_info(alg)->kty) {
+	case JOSE_KTY_RSA:
+		if (bits < RSA_BITS_MIN)
+			return REASON_KEY_WEAK;
+		if (bits > RSA_BITS_MAX)
+			return REASON_KEY_LARGE;
+		*pkey = EVP_RSA_gen(bits);
+		break;
+	case JOSE_KTY_EC:
+		*pkey = EVP_EC_gen("P-256");
+		break;
+	case JOSE_KTY_OKP:
+		*pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+		break;
+	case JOSE_KTY_NONE:
+	default:
+		return REASON_KEY_TYPE;
+	}
+	ERR_clear_error();
+	return *pkey == NULL ? REASON_RANDOM : REASON_NONE;
+}
+
+enum reason key_write_pem(EVP_PKEY *pkey, struct buf *buf)
+{
+	enum reason reason = REASON_INTERNAL;
+	char *text = NULL;
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	if (bio == NULL ||
+		PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) != 1)
+		goto out;
+	long text_len = BIO_get_mem_data(bio, &text);
+
+	buf_str(buf, (struct str){ text, text_len > 0 ? (size_t)text_len : 0 });
+	reason = buf->overflow ? REASON_INTERNAL : REASON_NONE;
+out:
+	ERR_clear_error();
+	BIO_free(bio);
+	return reason;
+}
