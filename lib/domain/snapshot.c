@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* All that a configuration says: life and what follows from the rest. */
+#include "domain/snapshot.h"
+#include "util/b64url.h"
+#include "util/uri.h"
+
+#define ARENA_BLOCK ((size_t)64 << 10)
+#define ARENA_LIMIT ((size_t)1 << 30)
+#define JWK_SIZE_MAX 4096 /* bytes of one rendered key: RSA with 8192 bits, and a kid */
+
+/* The path of a URL without the slash at its end. */
+static struct str url_path(struct str url)
+{
+	struct uri uri;
+
+	if (!uri_parse(url, &uri))
+		return STR("");
+	return str_ends(uri.path, STR("/")) ? str_upto(uri.path, uri.path.n - 1) : uri.path;
+}
+
+static enum reason make_jwks(struct snapshot *snapshot)
+{
+	size_t size = 16 + snapshot->keyring.count * JWK_SIZE_MAX;
+
+	for (size_t i = 0; i < snapshot->keyring.count; i++)
+		size += 6 * snapshot->keyring.keys[i].kid.n;
+	char *p = arena_alloc(snapshot->arena, size);
+
+	if (p == NULL)
+		return REASON_MEMORY;
+	struct buf body = buf_init(p, size);
+	enum reason reason = keyring_write_jwks(&snapshot->keyring, &body);
+
+	if (reason != REASON_NONE)
+		return reason;
+	return document_make(snapshot->arena, buf_view(&body), &snapshot->jwks);
+}
+
+static void count_client(struct snapshot *snapshot, const struct client *client)
+{
+	if (client->enabled)
+		snapshot->auth_methods |= client->auth_methods & AUTH_AVAILABLE;
+	for (size_t i = 0; i < client->secret_count; i++) {
+		if (snapshot->dummy_hash.n == 0 && client->secrets[i].kind == SECRET_CRYPT)
+			snapshot->dummy_hash = client->secrets[i].text;
+	}
+}
+
+struct snapshot *snapshot_new(void)
+{
+	struct arena *arena = arena_new(ARENA_BLOCK, ARENA_LIMIT);
+	struct snapshot *snapshot = arena == NULL ? NULL
+						  : arena_alloc(arena, sizeof(struct snapshot));
+
+	if (snapshot != NULL)
+		snapshot->arena = arena;
+	else
+		arena_free(arena);
+	return snapshot;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	if (snapshot == NULL)
+		return;
+	for (size_t i = 0; i < snapshot->clients.count; i++) {
+		const struct client *client = &snapshot->clients.items[i];
+
+		for (size_t k = 0; k < client->key_count; k++)
+			jwk_clear(&client->keys[k]);
+	}
+	keyring_clear(&snapshot->keyring);
+	arena_free(snapshot->arena);
+}
+
+enum reason snapshot_seal(struct snapshot *snapshot)
+{
+	snapshot->base_path = url_path(snapshot->base_url);
+	snapshot->issuer_path = url_path(snapshot->issuer);
+	for (size_t i = 0; i < snapshot->clients.count; i++)
+		count_client(snapshot, &snapshot->clients.items[i]);
+	return make_jwks(snapshot);
+}
+
+enum reason document_make(struct arena *arena, struct str body, struct document *document)
+{
+	unsigned char digest[SECRET_DIGEST_SIZE];
+	char memory[SNAPSHOT_ETAG_LEN];
+	struct buf etag = buf_init(memory, sizeof(memory));
+
+	*document = (struct document){ 0 };
+	if (!secret_digest(body, digest))
+		return REASON_INTERNAL;
+	buf_char(&etag, '"');
+	b64url_encode(&etag, digest, sizeof(digest));
+	buf_char(&etag, '"');
+	if (!arena_copy(arena, body, &document->body) ||
+		!arena_copy(arena, buf_view(&etag), &document->etag)) {
+		*document = (struct document){ 0 };
+		return REASON_MEMORY;
+	}
+	return REASON_NONE;
+}
