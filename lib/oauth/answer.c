@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The two kinds of answers: public documents, and what no cache may keep. */
+#include "oauth/answer.h"
+#include "http/header.h"
+
+void answer_public(const struct call *call, const struct document *document,
+	const char *content_type, struct http_response *response)
+{
+	struct str if_none_match = http_variable(call->request, "HTTP_IF_NONE_MATCH");
+	bool is_known = header_etag_matches(if_none_match, document->etag);
+
+	response->status = is_known ? 304 : 200;
+	if (!is_known)
+		http_response_add(response, "Content-Type", str_of(content_type));
+	http_response_add(response, "Cache-Control", STR("public, max-age=300"));
+	http_response_add(response, "ETag", document->etag);
+	response->body = document->body;
+}
+
+void answer_private(struct http_response *response, int status, struct str body)
+{
+	response->status = status;
+	response->body = body;
+	http_response_add(response, "Content-Type", STR("application/json;charset=UTF-8"));
+	http_response_add(response, "Cache-Control", STR("no-store"));
+	http_response_add(response, "Pragma", STR("no-cache"));
+}

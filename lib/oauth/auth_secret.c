@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Client authentication by a shared secret: client_secret_basic and client_secret_post. */
+#include "oauth/auth_secret.h"
+#include "http/header.h"
+#include "oauth/params.h"
+
+struct credentials {
+	struct str id;
+	struct str secret;
+};
+
+/* What else must hold for a client whose secret was right. */
+static enum reason check_rights(
+	const struct call *call, const struct client *client, enum auth_method method)
+{
+	if (!client->enabled)
+		return REASON_CLIENT_DISABLED;
+	if ((client->auth_methods & AUTH_BIT(method)) == 0)
+		return REASON_AUTH_METHOD;
+	if (!client_allows_address(client, &call->client_address))
+		return REASON_AUTH_ADDRESS;
+	return REASON_NONE;
+}
+
+static enum reason check(const struct call *call, const struct credentials *credentials,
+	enum auth_method method, struct caller *caller, struct audit *audit)
+{
+	const struct snapshot *snapshot = call->snapshot;
+	const struct client *client = client_find(&snapshot->clients, credentials->id);
+	const struct secret *matched;
+
+	audit->client_id = credentials->id;
+	enum reason reason = credential_check(call->services->credentials, client,
+		snapshot->dummy_hash, credentials->secret, call->now_s, &matched);
+
+	if (matched != NULL)
+		audit->secret_label = matched->label;
+	if (reason == REASON_NONE)
+		reason = check_rights(call, client, method);
+	if (reason == REASON_NONE)
+		*caller = (struct caller){ .client = client, .method = method };
+	return reason;
+}
+
+/* Both halves form-decoded; false if they cannot be, or if that changes nothing. */
+static bool decode_halves(
+	const struct call *call, const struct credentials *raw, struct credentials *decoded)
+{
+	return form_decode(raw->id, call->arena, &decoded->id) == REASON_NONE &&
+	       form_decode(raw->secret, call->arena, &decoded->secret) == REASON_NONE &&
+	       (!str_eq(raw->id, decoded->id) || !str_eq(raw->secret, decoded->secret));
+}
+
+/* RFC 6749 §2.3: a client_id in the body must be the one that authenticates. */
+static bool body_agrees(const struct call *call, struct str id)
+{
+	struct str body_id = form_value(call->form, PARAM_CLIENT_ID);
+
+	return body_id.n == 0 || str_eq(body_id, id);
+}
+
+enum reason auth_secret_basic(const struct call *call, struct str authorization,
+	struct caller *caller, struct audit *audit)
+{
+	struct credentials raw, decoded;
+
+	if (!header_basic(authorization, call->arena, &raw.id, &raw.secret))
+		return REASON_BASIC_SYNTAX;
+	bool has_decoded = decode_halves(call, &raw, &decoded);
+	bool raw_agrees = body_agrees(call, raw.id);
+	bool decoded_agrees = has_decoded && body_agrees(call, decoded.id);
+	enum reason reason = REASON_AUTH_CLIENT_ID;
+
+	if (decoded_agrees)
+		reason = check(call, &decoded, AUTH_SECRET_BASIC, caller, audit);
+	if (decoded_agrees && reason != REASON_CLIENT_UNKNOWN && reason != REASON_SECRET_WRONG)
+		return reason;
+	if (raw_agrees)
+		reason = check(call, &raw, AUTH_SECRET_BASIC, caller, audit);
+	return reason;
+}
+
+enum reason auth_secret_post(
+	const struct call *call, struct caller *caller, struct audit *audit)
+{
+	struct credentials credentials = {
+		.id = form_value(call->form, PARAM_CLIENT_ID),
+		.secret = form_value(call->form, PARAM_CLIENT_SECRET),
+	};
+
+	return check(call, &credentials, AUTH_SECRET_POST, caller, audit);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* All that a handler may use for one request; nothing else reaches it. */
+#ifndef OAUTH_CALL_H
+#define OAUTH_CALL_H
+
+#include "domain/credential.h"
+#include "domain/snapshot.h"
+#include "http/form.h"
+#include "http/request.h"
+#include "util/random.h"
+
+/* What outlives a request and changes; one of each in a process. */
+struct services {
+	struct credential_checker *credentials;
+	random_source *random;
+};
+
+struct call {
+	const struct snapshot *snapshot;
+	const struct http_request *request;
+	const struct form *form; /* by enum parameter; empty for requests without a body */
+	const struct services *services;
+	struct arena *arena;
+	struct netaddr client_address;
+	int64_t now_s;
+};
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The health endpoint. */
+#include "oauth/health.h"
+#include "oauth/answer.h"
+
+enum reason health_endpoint(
+	const struct call *call, struct http_response *response, struct audit *audit)
+{
+	(void)call;
+	audit->event = "health";
+	answer_private(response, 200, STR("{\"status\":\"ok\"}"));
+	return REASON_NONE;
+}

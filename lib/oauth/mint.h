@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* From a grant to a signed access token, and to the token response. */
+#ifndef OAUTH_MINT_H
+#define OAUTH_MINT_H
+
+#include "oauth/grant.h"
+#include "util/buf.h"
+#include "util/random.h"
+
+/* All texts are in the arena that was given. */
+struct token {
+	struct str header; /* JSON */
+	struct str claims; /* JSON */
+	struct str jti;
+	struct str jwt; /* compact JWS; empty before mint_sign */
+	int64_t issued_s;
+	int64_t expires_s;
+};
+
+/*
+ * mint_claims - build header and claims (interface §4.1, §4.2; RFC 9068 §2).
+ *
+ * now_s   issue time, seconds since the epoch
+ * random  source of the jti
+ * token   [out] not signed yet; cleared on failure
+ *
+ * Returns REASON_NONE, REASON_RANDOM, REASON_MEMORY.
+ */
+NODISCARD enum reason mint_claims(const struct snapshot *snapshot, const struct grant *grant,
+	int64_t now_s, random_source *random, struct arena *arena, struct token *token);
+
+/* mint_sign - sign what mint_claims built.  Returns REASON_NONE, REASON_SIGNING, REASON_MEMORY.
+ */
+NODISCARD enum reason mint_sign(
+	const struct snapshot *snapshot, struct arena *arena, struct token *token);
+
+/*
+ * mint_response - the token response (RFC 6749 §5.1).
+ *
+ * body  [out] JSON in the arena; holds the token; empty on failure
+ *
+ * Returns REASON_NONE, REASON_MEMORY.
+ */
+NODISCARD enum reason mint_response(const struct grant *grant, const struct token *token,
+	int64_t now_s, struct arena *arena, struct str *body);
+
+#endif

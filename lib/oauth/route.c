@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of endpoints. */
+#include "oauth/route.h"
+#include "oauth/health.h"
+#include "oauth/jwks.h"
+#include "oauth/metadata.h"
+#include "oauth/token.h"
+
+#define NAME(literal)                        \
+	{                                    \
+		literal, sizeof(literal) - 1 \
+	}
+#define READ_METHODS (HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_HEAD))
+
+static const struct route table[] = {
+	{
+		.name = NAME("/token"),
+		.allow = "POST",
+		.methods = HTTP_BIT(HTTP_POST),
+		.denied = "token.denied",
+		.allows_cors = true,
+		.handler = token_endpoint,
+	},
+	{
+		.name = NAME("/jwks"),
+		.allow = "GET, HEAD",
+		.methods = READ_METHODS,
+		.denied = "jwks",
+		.allows_cors = true,
+		.handler = jwks_endpoint,
+	},
+	{
+		.name = NAME("/.well-known/oauth-authorization-server"),
+		.allow = "GET, HEAD",
+		.methods = READ_METHODS,
+		.denied = "metadata",
+		.is_well_known = true,
+		.allows_cors = true,
+		.handler = metadata_endpoint,
+	},
+	{
+		.name = NAME("/.well-known/openid-configuration"),
+		.allow = "GET, HEAD",
+		.methods = READ_METHODS,
+		.denied = "metadata",
+		.is_well_known = true,
+		.allows_cors = true,
+		.handler = metadata_endpoint,
+	},
+	{
+		.name = NAME("/health"),
+		.allow = "GET, HEAD",
+		.methods = READ_METHODS,
+		.denied = "health",
+		.allows_plain = true,
+		.handler = health_endpoint,
+	},
+};
+
+/* Is the path these two parts together? */
+static bool is_joined(struct str path, struct str first, struct str second)
+{
+	return path.n == first.n + second.n && str_starts(path, first) &&
+	       str_ends(path, second);
+}
+
+static bool matches(const struct route *route, const struct snapshot *snapshot,
+	const struct http_request *request)
+{
+	if (str_eq(request->path_info, route->name) ||
+		is_joined(request->path, snapshot->base_path, route->name))
+		return true;
+	return route->is_well_known &&
+	       (is_joined(request->path, route->name, snapshot->issuer_path) ||
+		       is_joined(request->path, snapshot->issuer_path, route->name));
+}
+
+const struct route *route_find(
+	const struct snapshot *snapshot, const struct http_request *request)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (matches(&table[i], snapshot, request))
+			return &table[i];
+	}
+	return NULL;
+}

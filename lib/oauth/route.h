@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Which endpoint is meant by a path, and what it takes (interface §3). */
+#ifndef OAUTH_ROUTE_H
+#define OAUTH_ROUTE_H
+
+#include "http/response.h"
+#include "oauth/audit.h"
+#include "oauth/call.h"
+
+typedef enum reason endpoint_handler(
+	const struct call *call, struct http_response *response, struct audit *audit);
+
+struct route {
+	struct str name;    /* what follows base_url's path, or stands in PATH_INFO */
+	const char *allow;  /* the methods, as in an Allow header */
+	unsigned methods;   /* HTTP_BIT */
+	const char *denied; /* event of a refused request */
+	bool is_well_known; /* also reached at RFC 8414 §3.1's paths */
+	bool allows_plain;  /* may be called over plain HTTP although require_tls is set */
+	bool allows_cors;
+	endpoint_handler *handler;
+};
+
+/* route_find - the endpoint at the request's path, or NULL. */
+const struct route *route_find(
+	const struct snapshot *snapshot, const struct http_request *request);
+
+#endif
