@@ -59,25 +59,33 @@ static bool body_agrees(const struct call *call, struct str id)
 	return body_id.n == 0 || str_eq(body_id, id);
 }
 
+/* Nothing was tried yet, or it failed for what the other form of the credentials may mend. */
+static bool is_worth_another_try(enum reason reason)
+{
+	return reason == REASON_AUTH_CLIENT_ID || reason == REASON_CLIENT_UNKNOWN ||
+	       reason == REASON_SECRET_WRONG;
+}
+
 enum reason auth_secret_basic(const struct call *call, struct str authorization,
 	struct caller *caller, struct audit *audit)
 {
 	struct credentials raw, decoded;
+	enum reason reason = REASON_AUTH_CLIENT_ID;
 
 	if (!header_basic(authorization, call->arena, &raw.id, &raw.secret))
 		return REASON_BASIC_SYNTAX;
-	bool has_decoded = decode_halves(call, &raw, &decoded);
-	bool raw_agrees = body_agrees(call, raw.id);
-	bool decoded_agrees = has_decoded && body_agrees(call, decoded.id);
-	enum reason reason = REASON_AUTH_CLIENT_ID;
-
-	if (decoded_agrees)
+	if (decode_halves(call, &raw, &decoded) && body_agrees(call, decoded.id))
 		reason = check(call, &decoded, AUTH_SECRET_BASIC, caller, audit);
-	if (decoded_agrees && reason != REASON_CLIENT_UNKNOWN && reason != REASON_SECRET_WRONG)
+	if (!is_worth_another_try(reason) || !body_agrees(call, raw.id))
 		return reason;
-	if (raw_agrees)
-		reason = check(call, &raw, AUTH_SECRET_BASIC, caller, audit);
-	return reason;
+	struct audit first = *audit;
+	enum reason second = check(call, &raw, AUTH_SECRET_BASIC, caller, audit);
+
+	if (reason == REASON_SECRET_WRONG && second == REASON_CLIENT_UNKNOWN) {
+		*audit = first;
+		return reason;
+	}
+	return second;
 }
 
 enum reason auth_secret_post(
