@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* From the YAML files to a snapshot: the order of the steps, and what is kept of them. */
+#include "config/load.h"
+#include "config/loader.h"
+#include "config/quote.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_SIZE_MAX ((size_t)64 << 20)
+
+struct config {
+	struct diag *diag;
+	struct watch *watch;
+	struct yaml *yaml;         /* NULL: released */
+	struct snapshot *snapshot; /* NULL: there were errors */
+};
+
+static void report_file(
+	struct diag *diag, struct place place, const char *name, enum reason reason, int error)
+{
+	if (reason == REASON_FILE_OPEN)
+		diag_add(diag, DIAG_ERROR, place, "%s%s: %s", name, reason_info(reason)->name,
+			strerror(error));
+	else
+		diag_add(diag, DIAG_ERROR, place, "%s%s", name, reason_info(reason)->name);
+}
+
+/* Read the main file; false with the problem reported, or out of memory. */
+static bool read_main(struct loader *loader, struct str path)
+{
+	const struct yaml_node *root;
+	struct place whole = { .file = path.p };
+	struct buf content;
+
+	loader_watch(loader, path.p);
+	enum reason reason = file_read(path.p, FILE_PUBLIC, FILE_SIZE_MAX, &content);
+
+	if (reason == REASON_MEMORY)
+		loader->reader.out_of_memory = true;
+	else if (reason != REASON_NONE)
+		report_file(loader->reader.diag, whole, "", reason, errno);
+	if (reason != REASON_NONE)
+		return false;
+	reason = yaml_parse(
+		loader->yaml, path.p, buf_view(&content), loader->reader.diag, &root);
+	file_clear(&content);
+	if (reason == REASON_MEMORY)
+		loader->reader.out_of_memory = true;
+	return reason == REASON_NONE;
+}
+
+static void run_steps(struct loader *loader)
+{
+	include_load(loader);
+	server_load(loader);
+	keys_load(loader);
+	scopes_load(loader);
+	clients_load(loader);
+}
+
+static void seal(struct loader *loader, struct config *config)
+{
+	if (loader->reader.out_of_memory || diag_error_count(config->diag) > 0)
+		return;
+	enum reason reason = snapshot_seal(loader->snapshot);
+
+	if (reason == REASON_NONE)
+		config->snapshot = loader->snapshot;
+	else if (reason == REASON_MEMORY)
+		loader->reader.out_of_memory = true;
+	else
+		diag_add(config->diag, DIAG_ERROR, yaml_place(yaml_first(loader->yaml)), "%s",
+			reason_info(reason)->name);
+}
+
+/* false: out of memory. */
+static bool load(struct config *config, struct loader *loader, const char *path)
+{
+	struct str copy;
+
+	if (!arena_copy(loader->reader.scratch, str_of(path), &copy))
+		return false;
+	if (read_main(loader, copy)) {
+		run_steps(loader);
+		seal(loader, config);
+	}
+	diag_sort(config->diag);
+	return !loader->reader.out_of_memory;
+}
+
+static struct config *config_new(void)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL)
+		return NULL;
+	config->diag = diag_new();
+	config->watch = watch_new();
+	config->yaml = yaml_new();
+	if (config->diag != NULL && config->watch != NULL && config->yaml != NULL)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+/* The item of a list by its number, or the key of a mapping by its name. */
+static const struct yaml_node *step_into(const struct yaml_node *node, struct str name)
+{
+	int64_t index;
+
+	if (node->kind == YAML_MAPPING)
+		return yaml_find(node, name);
+	if (node->kind != YAML_LIST || !str_to_number(name, node->count, &index))
+		return NULL;
+	const struct yaml_node *item = node->child;
+
+	while (item != NULL && index-- > 0)
+		item = item->next;
+	return item;
+}
+
+static const struct yaml_node *locate_in(
+	const struct yaml_node *root, const struct str *keys, size_t key_count)
+{
+	const struct yaml_node *node = root, *found = NULL;
+
+	for (size_t i = 0; i < key_count; i++) {
+		found = step_into(node, keys[i]);
+		if (found == NULL)
+			return NULL;
+		node = node->kind == YAML_MAPPING ? found->next : found;
+	}
+	return found;
+}
+
+bool loader_read_file(struct loader *loader, struct str path, const struct yaml_node *name,
+	enum file_kind kind, size_t size_max, struct buf *content)
+{
+	loader_watch(loader, path.p);
+	enum reason reason = file_read(path.p, kind, size_max, content);
+
+	if (reason == REASON_NONE)
+		return true;
+	if (reason == REASON_MEMORY) {
+		loader->reader.out_of_memory = true;
+		return false;
+	}
+	struct quote quote = { 0 };
+	struct buf buf = buf_init(quote.text, sizeof(quote.text) - 1);
+	int error = errno;
+
+	buf_text(&buf, quote_of(name->text).text);
+	buf_char(&buf, ' ');
+	report_file(loader->reader.diag, yaml_place(name), quote.text, reason, error);
+	return false;
+}
+
+void loader_watch(struct loader *loader, const char *path)
+{
+	if (!watch_add(loader->watch, path))
+		loader->reader.out_of_memory = true;
+}
+
+struct config *config_load(const char *path, enum config_depth depth, int64_t now_s)
+{
+	struct config *config = config_new();
+	struct snapshot *snapshot = snapshot_new();
+
+	if (config == NULL || snapshot == NULL) {
+		snapshot_free(snapshot);
+		config_free(config);
+		return NULL;
+	}
+	struct loader loader = {
+		.reader = { .diag = config->diag,
+			.arena = snapshot->arena,
+			.scratch = yaml_arena(config->yaml) },
+		.yaml = config->yaml,
+		.watch = config->watch,
+		.snapshot = snapshot,
+		.now_s = now_s,
+		.depth = depth,
+	};
+	bool done = load(config, &loader, path);
+
+	if (config->snapshot == NULL)
+		snapshot_free(snapshot);
+	if (done)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+void config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	diag_free(config->diag);
+	watch_free(config->watch);
+	yaml_free(config->yaml);
+	snapshot_free(config->snapshot);
+	free(config);
+}
+
+const struct diag *config_diag(const struct config *config)
+{
+	return config->diag;
+}
+
+const struct snapshot *config_snapshot(const struct config *config)
+{
+	return config->snapshot;
+}
+
+const struct watch *config_watch(const struct config *config)
+{
+	return config->watch;
+}
+
+bool config_locate(const struct config *config, const struct str *keys, size_t key_count,
+	struct place *place)
+{
+	*place = (struct place){ 0 };
+	const struct yaml_node *root = config->yaml == NULL ? NULL : yaml_first(config->yaml);
+
+	for (; root != NULL; root = root->next) {
+		const struct yaml_node *node = locate_in(root, keys, key_count);
+
+		if (node != NULL) {
+			*place = yaml_place(node);
+			return true;
+		}
+	}
+	return false;
+}
+
+void config_release_text(struct config *config)
+{
+	yaml_free(config->yaml);
+	config->yaml = NULL;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* From the YAML file to a snapshot, or to a list of all that is wrong with it. */
+#ifndef CONFIG_LOAD_H
+#define CONFIG_LOAD_H
+
+#include "config/watch.h"
+#include "domain/snapshot.h"
+#include "util/diag.h"
+
+enum config_depth {
+	CONFIG_SERVE, /* what serving needs */
+	CONFIG_CHECK, /* also what costs time: do the halves of each key belong together? */
+};
+
+struct config;
+
+/*
+ * config_load - read the file, its includes, keys and secrets.
+ *
+ * path   of the main file; copied
+ * now_s  wall clock, for warnings about expired secrets
+ *
+ * Returns new (config_free), or NULL: out of memory.  All problems are in
+ * config_diag; there is a snapshot exactly if none of them is an error.
+ */
+NODISCARD struct config *config_load(const char *path, enum config_depth depth, int64_t now_s);
+void config_free(struct config *config);
+
+/* config_diag - the problems, sorted; borrowed. */
+const struct diag *config_diag(const struct config *config);
+
+/* config_snapshot - borrowed; NULL if there were errors. */
+const struct snapshot *config_snapshot(const struct config *config);
+
+/* config_watch - the files and directories that were read, with their stamps; borrowed. */
+const struct watch *config_watch(const struct config *config);
+
+/*
+ * config_locate - where in the files a value stands.
+ *
+ * keys   from the top mapping inwards, e.g. { "clients", "ID", "token_lifetime" };
+ *        a list's items count from 0: { "signing_keys", "0", "kid" }
+ * place  [out] of the key or item; place.file is borrowed from config
+ *
+ * Returns false, *place cleared, if it stands nowhere: its default holds.
+ */
+NODISCARD bool config_locate(const struct config *config, const struct str *keys,
+	size_t key_count, struct place *place);
+
+/* config_release_text - forget the text of the files: config_locate finds nothing any more. */
+void config_release_text(struct config *config);
+
+#endif

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/* From libyaml's events to a tree; what could surprise is refused with its place. */
+#include "config/yaml.h"
+#include "config/shield.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <yaml.h>
+
+#define ARENA_BLOCK ((size_t)64 << 10)
+#define ARENA_LIMIT ((size_t)4 << 30)
+#define FEW_KEYS 16 /* up to here comparing each with each is quicker than sorting */
+
+struct yaml {
+	struct arena *arena;
+	struct yaml_node *first;
+	struct yaml_node *last;
+	size_t node_count;
+};
+
+/* A list or mapping that is not closed yet. */
+struct frame {
+	struct yaml_node *node;
+	struct yaml_node *last; /* child */
+};
+
+struct parse {
+	struct yaml *yaml;
+	struct diag *diag;
+	const char *file;
+	struct str text;     /* as libyaml gets it */
+	struct buf shielded; /* memory of text, if colons in it are disguised; else empty */
+	struct yaml_node *root;
+	struct frame frames[YAML_DEPTH_MAX];
+	unsigned depth;
+	unsigned document_count;
+	enum reason reason; /* not REASON_NONE: give up */
+};
+
+typedef void event_handler(struct parse *parse, const yaml_event_t *event);
+
+/* What libyaml says, and what a reader can do about it. */
+static const struct {
+	const char *problem;
+	const char *text;
+} translations[] = {
+	{ "found character that cannot start any token",
+		"no value can start with this character; quote the text, or use spaces instead "
+		"of "
+		"a tab" },
+	{ "mapping values are not allowed in this context",
+		"no ':' is expected here; check the indentation, or quote the text" },
+	{ "did not find expected key", "a key is expected here; check the indentation" },
+	{ "could not find expected ':'", "the ':' of a key is missing; check the lines above" },
+	{ "did not find expected ',' or ']'", "a ',' or ']' is expected here" },
+	{ "did not find expected ',' or '}'", "a ',' or '}' is expected here" },
+	{ "did not find expected '-' indicator",
+		"a '-' is expected here; check the indentation" },
+	{ "found unexpected end of stream", "the file ends before the quote is closed" },
+};
+
+static struct place place_of(const struct parse *parse, const yaml_mark_t *mark)
+{
+	return (struct place){
+		.file = parse->file,
+		.line = (unsigned)mark->line + 1,
+		.column = (unsigned)mark->column + 1,
+	};
+}
+
+static void stop(struct parse *parse, const yaml_mark_t *mark, const char *text)
+{
+	diag_add(parse->diag, DIAG_ERROR, place_of(parse, mark), "%s", text);
+	parse->reason = REASON_CONFIG;
+}
+
+/* libyaml tells the place of bytes that are no characters by their offset alone. */
+static struct place place_at(const struct parse *parse, size_t offset)
+{
+	struct place place = { .file = parse->file, .line = 1, .column = 1 };
+
+	for (size_t i = 0; i < offset && i < parse->text.n; i++) {
+		unsigned char c = (unsigned char)parse->text.p[i];
+
+		if (c == '\n') {
+			place.line++;
+			place.column = 1;
+		} else if ((c & 0xc0) != 0x80) {
+			place.column++;
+		}
+	}
+	return place;
+}
+
+static const char *translate(const char *problem)
+{
+	for (size_t i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
+		if (strcmp(translations[i].problem, problem) == 0)
+			return translations[i].text;
+	}
+	return problem;
+}
+
+static void report_syntax(struct parse *parse, const yaml_parser_t *parser)
+{
+	parse->reason = REASON_CONFIG;
+	switch (parser->error) {
+	case YAML_MEMORY_ERROR:
+		parse->reason = REASON_MEMORY;
+		return;
+	case YAML_READER_ERROR:
+		diag_add(parse->diag, DIAG_ERROR, place_at(parse, parser->problem_offset),
+			"this is not text in UTF-8: %s", parser->problem);
+		return;
+	case YAML_NO_ERROR:
+	case YAML_SCANNER_ERROR:
+	case YAML_PARSER_ERROR:
+	case YAML_COMPOSER_ERROR:
+	case YAML_WRITER_ERROR:
+	case YAML_EMITTER_ERROR:
+	default:
+		diag_add(parse->diag, DIAG_ERROR, place_of(parse, &parser->problem_mark),
+			"not valid YAML: %s", translate(parser->problem));
+	}
+}
+
+static void attach(struct parse *parse, struct yaml_node *node)
+{
+	if (parse->depth == 0) {
+		parse->root = node;
+		return;
+	}
+	struct frame *frame = &parse->frames[parse->depth - 1];
+
+	if (frame->last == NULL)
+		frame->node->child = node;
+	else
+		frame->last->next = node;
+	frame->last = node;
+	frame->node->count++;
+}
+
+static struct yaml_node *add_node(
+	struct parse *parse, const yaml_event_t *event, enum yaml_kind kind)
+{
+	if (parse->yaml->node_count++ >= YAML_NODE_COUNT_MAX) {
+		stop(parse, &event->start_mark, "too many values in this configuration");
+		return NULL;
+	}
+	struct yaml_node *node = arena_alloc(parse->yaml->arena, sizeof(*node));
+
+	if (node == NULL) {
+		parse->reason = REASON_MEMORY;
+		return NULL;
+	}
+	struct place place = place_of(parse, &event->start_mark);
+
+	node->file = place.file;
+	node->line = place.line;
+	node->column = place.column;
+	node->kind = kind;
+	attach(parse, node);
+	return node;
+}
+
+static void refuse(struct parse *parse, const yaml_event_t *event, const char *text)
+{
+	diag_add(parse->diag, DIAG_ERROR, place_of(parse, &event->start_mark), "%s", text);
+}
+
+static void check_properties(struct parse *parse, const yaml_event_t *event,
+	const yaml_char_t *anchor, const yaml_char_t *tag)
+{
+	if (anchor != NULL)
+		refuse(parse, event, "anchors (&name) are not supported");
+	if (tag != NULL)
+		refuse(parse, event,
+			"tags (!name) are not supported; quote a value to make it a text");
+}
+
+static void on_document(struct parse *parse, const yaml_event_t *event)
+{
+	if (++parse->document_count > 1)
+		stop(parse, &event->start_mark,
+			"a second document starts here; a file holds one document");
+	if (event->data.document_start.tag_directives.start !=
+		event->data.document_start.tag_directives.end)
+		refuse(parse, event, "tags (%TAG) are not supported");
+}
+
+static void on_alias(struct parse *parse, const yaml_event_t *event)
+{
+	refuse(parse, event, "aliases (*name) are not supported; write the value itself");
+	(void)add_node(parse, event, YAML_BROKEN);
+}
+
+static void on_scalar(struct parse *parse, const yaml_event_t *event)
+{
+	struct str text = { (const char *)event->data.scalar.value, event->data.scalar.length };
+	struct yaml_node *node = add_node(parse, event, YAML_TEXT);
+
+	if (node == NULL)
+		return;
+	check_properties(parse, event, event->data.scalar.anchor, event->data.scalar.tag);
+	node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	if (str_has(text, '\0')) {
+		refuse(parse, event, "the text contains a NUL character");
+		node->kind = YAML_BROKEN;
+	}
+	bool copied = parse->shielded.p == NULL
+			      ? arena_copy(parse->yaml->arena, text, &node->text)
+			      : shield_copy(parse->yaml->arena, text, &node->text);
+
+	if (!copied)
+		parse->reason = REASON_MEMORY;
+}
+
+static void open_node(struct parse *parse, const yaml_event_t *event, enum yaml_kind kind)
+{
+	if (parse->depth == YAML_DEPTH_MAX) {
+		stop(parse, &event->start_mark,
+			"nested too deeply: at most 16 levels are read");
+		return;
+	}
+	struct yaml_node *node = add_node(parse, event, kind);
+
+	if (node != NULL)
+		parse->frames[parse->depth++] = (struct frame){ .node = node };
+}
+
+static void on_list(struct parse *parse, const yaml_event_t *event)
+{
+	check_properties(parse, event, event->data.sequence_start.anchor,
+		event->data.sequence_start.tag);
+	open_node(parse, event, YAML_LIST);
+}
+
+static void on_list_end(struct parse *parse, const yaml_event_t *event)
+{
+	(void)event;
+	parse->depth--;
+}
+
+static void on_mapping(struct parse *parse, const yaml_event_t *event)
+{
+	check_properties(
+		parse, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+	open_node(parse, event, YAML_MAPPING);
+}
+
+static void check_key(struct parse *parse, struct yaml_node *key)
+{
+	if (key->kind == YAML_LIST || key->kind == YAML_MAPPING)
+		diag_add(parse->diag, DIAG_ERROR, yaml_place(key),
+			"a key must be a text, not a list or a mapping");
+	else if (key->kind == YAML_TEXT && key->is_plain && str_eq(key->text, STR("<<")))
+		diag_add(parse->diag, DIAG_ERROR, yaml_place(key),
+			"merge keys (<<) are not supported; write the values themselves");
+	else
+		return;
+	key->kind = YAML_BROKEN;
+}
+
+static void report_repeated(
+	struct parse *parse, const struct yaml_node *first, struct yaml_node *second)
+{
+	diag_add(parse->diag, DIAG_ERROR, yaml_place(second),
+		"this key stands in line %u already; remove one of them", first->line);
+	second->kind = YAML_BROKEN;
+}
+
+static bool is_same_key(const struct yaml_node *a, const struct yaml_node *b)
+{
+	return a->kind == YAML_TEXT && b->kind == YAML_TEXT && str_eq(a->text, b->text);
+}
+
+static void check_few_keys(struct parse *parse, const struct yaml_node *mapping)
+{
+	for (struct yaml_node *key = mapping->child; key != NULL; key = key->next->next) {
+		const struct yaml_node *earlier = mapping->child;
+
+		while (earlier != key && !is_same_key(earlier, key))
+			earlier = yaml_next_key(earlier);
+		if (earlier != key)
+			report_repeated(parse, earlier, key);
+	}
+}
+
+/* By text, then by place. */
+static int compare_keys(const void *a, const void *b)
+{
+	struct yaml_node *const *first = a, *const *second = b;
+	int order = str_compare((*first)->text, (*second)->text);
+
+	if (order != 0)
+		return order;
+	if ((*first)->line != (*second)->line)
+		return (*first)->line < (*second)->line ? -1 : 1;
+	return (*first)->column < (*second)->column ? -1 : 1;
+}
+
+static void check_many_keys(struct parse *parse, const struct yaml_node *mapping)
+{
+	size_t count = 0;
+	struct yaml_node **keys = calloc(mapping->count, sizeof(*keys));
+
+	if (keys == NULL) {
+		parse->reason = REASON_MEMORY;
+		return;
+	}
+	for (struct yaml_node *key = mapping->child; key != NULL; key = key->next->next)
+		keys[count++] = key;
+	qsort(keys, count, sizeof(*keys), compare_keys);
+	for (size_t first = 0, i = 1; i < count; i++) {
+		if (is_same_key(keys[first], keys[i]))
+			report_repeated(parse, keys[first], keys[i]);
+		else
+			first = i;
+	}
+	free(keys);
+}
+
+/* Take the keys that were refused out of the mapping, with their values. */
+static void drop_broken_keys(struct yaml_node *mapping)
+{
+	struct yaml_node **link = &mapping->child;
+
+	while (*link != NULL) {
+		struct yaml_node *value = (*link)->next;
+
+		if ((*link)->kind == YAML_BROKEN) {
+			*link = value->next;
+			mapping->count--;
+		} else {
+			link = &value->next;
+		}
+	}
+}
+
+static void on_mapping_end(struct parse *parse, const yaml_event_t *event)
+{
+	struct yaml_node *mapping = parse->frames[--parse->depth].node;
+
+	(void)event;
+	mapping->count /= 2;
+	for (struct yaml_node *key = mapping->child; key != NULL; key = key->next->next)
+		check_key(parse, key);
+	if (mapping->count <= FEW_KEYS)
+		check_few_keys(parse, mapping);
+	else
+		check_many_keys(parse, mapping);
+	drop_broken_keys(mapping);
+}
+
+static void on_other(struct parse *parse, const yaml_event_t *event)
+{
+	(void)parse;
+	(void)event;
+}
+
+static event_handler *const handlers[] = {
+	[YAML_NO_EVENT] = on_other,
+	[YAML_STREAM_START_EVENT] = on_other,
+	[YAML_STREAM_END_EVENT] = on_other,
+	[YAML_DOCUMENT_START_EVENT] = on_document,
+	[YAML_DOCUMENT_END_EVENT] = on_other,
+	[YAML_ALIAS_EVENT] = on_alias,
+	[YAML_SCALAR_EVENT] = on_scalar,
+	[YAML_SEQUENCE_START_EVENT] = on_list,
+	[YAML_SEQUENCE_END_EVENT] = on_list_end,
+	[YAML_MAPPING_START_EVENT] = on_mapping,
+	[YAML_MAPPING_END_EVENT] = on_mapping_end,
+};
+
+static void read_events(struct parse *parse)
+{
+	yaml_parser_t parser;
+	bool at_end = false;
+
+	if (yaml_parser_initialize(&parser) == 0) {
+		parse->reason = REASON_MEMORY;
+		return;
+	}
+	yaml_parser_set_input_string(
+		&parser, (const unsigned char *)parse->text.p, parse->text.n);
+	while (!at_end && parse->reason == REASON_NONE) {
+		yaml_event_t event;
+
+		if (yaml_parser_parse(&parser, &event) == 0) {
+			report_syntax(parse, &parser);
+			break;
+		}
+		handlers[event.type](parse, &event);
+		at_end = event.type == YAML_STREAM_END_EVENT;
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+}
+
+static void check_root(struct parse *parse)
+{
+	if (parse->reason != REASON_NONE)
+		return;
+	if (parse->root != NULL && parse->root->kind == YAML_MAPPING)
+		return;
+	parse->reason = REASON_CONFIG;
+	if (parse->root == NULL || yaml_is_empty(parse->root))
+		diag_add(parse->diag, DIAG_ERROR, place_at(parse, 0), "the file is empty");
+	else if (parse->root->kind != YAML_BROKEN)
+		diag_add(parse->diag, DIAG_ERROR, yaml_place(parse->root),
+			"the file must hold keys with values, such as \"scopes: {}\"");
+}
+
+struct yaml *yaml_new(void)
+{
+	struct yaml *yaml = calloc(1, sizeof(*yaml));
+
+	if (yaml == NULL)
+		return NULL;
+	yaml->arena = arena_new(ARENA_BLOCK, ARENA_LIMIT);
+	if (yaml->arena == NULL) {
+		free(yaml);
+		return NULL;
+	}
+	return yaml;
+}
+
+void yaml_free(struct yaml *yaml)
+{
+	if (yaml == NULL)
+		return;
+	arena_free(yaml->arena);
+	free(yaml);
+}
+
+struct arena *yaml_arena(const struct yaml *yaml)
+{
+	return yaml->arena;
+}
+
+enum reason yaml_parse(struct yaml *yaml, const char *file, struct str text, struct diag *diag,
+	const struct yaml_node **root)
+{
+	struct parse parse = { .yaml = yaml, .diag = diag, .file = file, .text = text };
+
+	*root = NULL;
+	if (!shield_colons(text, &parse.shielded))
+		return REASON_MEMORY;
+	if (parse.shielded.p != NULL)
+		parse.text = buf_view(&parse.shielded);
+	read_events(&parse);
+	shield_clear(&parse.shielded);
+	check_root(&parse);
+	if (parse.reason != REASON_NONE)
+		return parse.reason;
+	if (yaml->last == NULL)
+		yaml->first = parse.root;
+	else
+		yaml->last->next = parse.root;
+	yaml->last = parse.root;
+	*root = parse.root;
+	return REASON_NONE;
+}
+
+const struct yaml_node *yaml_first(const struct yaml *yaml)
+{
+	return yaml->first;
+}
+
+const struct yaml_node *yaml_find(const struct yaml_node *node, struct str name)
+{
+	if (node == NULL || node->kind != YAML_MAPPING)
+		return NULL;
+	for (const struct yaml_node *key = node->child; key != NULL; key = yaml_next_key(key)) {
+		if (str_eq(key->text, name))
+			return key;
+	}
+	return NULL;
+}
+
+const struct yaml_node *yaml_next_key(const struct yaml_node *key)
+{
+	return key->next->next;
+}
+
+bool yaml_is_empty(const struct yaml_node *node)
+{
+	return node->kind == YAML_TEXT && node->is_plain && node->text.n == 0;
+}
+
+struct place yaml_place(const struct yaml_node *node)
+{
+	return (struct place){ .file = node->file, .line = node->line, .column = node->column };
+}
