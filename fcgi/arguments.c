@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Compares the arguments with the words of the query. */
+#include "arguments.h"
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+}
+
+/* The next character of a word, percent-decoded. */
+static char next_character(struct str *word)
+{
+	char c = word->p[0];
+	size_t used = 1;
+
+	if (c == '%' && word->n >= 3 && hex_value(word->p[1]) < 16 &&
+		hex_value(word->p[2]) < 16) {
+		c = (char)(hex_value(word->p[1]) << 4 | hex_value(word->p[2]));
+		used = 3;
+	}
+	*word = str_from(*word, used);
+	return c;
+}
+
+/* Backslashes do not count: Apache puts one before each character that is special to a shell.
+ */
+static bool is_word(const char *argument, struct str word)
+{
+	while (word.n > 0) {
+		char c = next_character(&word);
+
+		if (c == '\\')
+			continue;
+		while (*argument == '\\')
+			argument++;
+		if (*argument != c)
+			return c == '\0';
+		argument++;
+	}
+	while (*argument == '\\')
+		argument++;
+	return *argument == '\0';
+}
+
+static int count_words(struct str query)
+{
+	int count = 1;
+
+	for (size_t i = 0; i < query.n; i++)
+		count += query.p[i] == '+';
+	return count;
+}
+
+int arguments_count(int argc, char **argv, struct str query)
+{
+	if (query.n == 0 || str_has(query, '=') || argc < 2)
+		return argc;
+	int words = count_words(query);
+	int first = argc - words;
+
+	if (first <= 1)
+		return first == 1 ? 1 : argc;
+	for (int i = first; i < argc; i++) {
+		struct str word;
+
+		str_cut(&query, '+', &word);
+		if (!is_word(argv[i], word))
+			return argc;
+	}
+	return first;
+}

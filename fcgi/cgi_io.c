@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* The CGI side: what arrives is read whole and in time, what leaves is written whole. */
+#include "cgi_io.h"
+#include "exchange.h"
+#include "util/clock.h"
+#include "util/secret.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define READ_LIMIT_US INT64_C(10000000)
+#define CHUNK 65536
+
+struct input {
+	int64_t until_us;
+	char body[HTTP_BODY_MAX + 1];
+	size_t body_len;
+	char rest[CHUNK]; /* what is read and not wanted */
+};
+
+/* At most `size` bytes, or 0 at the end, at the time given, and after an error. */
+static size_t read_some(char *p, size_t size, int64_t until_us)
+{
+	for (;;) {
+		int64_t wait_us = until_us - clock_steady_us();
+		struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+		int ready = poll(&input, 1, wait_us > 0 ? (int)(wait_us / 1000) : 0);
+		ssize_t n = ready > 0 ? read(STDIN_FILENO, p, size) : ready;
+
+		if (n > 0)
+			return (size_t)n;
+		if (n == 0 || errno != EINTR)
+			return 0;
+	}
+}
+
+/* The announced length, also one that is above what is served; 0 if there is none. */
+static int64_t announced_length(const struct http_request *request)
+{
+	int64_t length = 0;
+
+	if (!str_to_number(http_variable(request, "CONTENT_LENGTH"), INT64_MAX, &length))
+		return 0;
+	return length;
+}
+
+/* Returns the bytes that came, at most `length`; the first of them stay in the input's body. */
+static int64_t read_body(struct input *input, int64_t length)
+{
+	int64_t total = 0;
+
+	while (total < length) {
+		bool wanted = input->body_len < sizeof(input->body);
+		char *p = wanted ? input->body + input->body_len : input->rest;
+		size_t room = wanted ? sizeof(input->body) - input->body_len
+				     : sizeof(input->rest);
+		size_t left = (uint64_t)(length - total) < room ? (size_t)(length - total)
+								: room;
+		size_t n = read_some(p, left, input->until_us);
+
+		if (n == 0)
+			break;
+		total += (int64_t)n;
+		input->body_len += wanted ? n : 0;
+	}
+	return total;
+}
+
+static void receive(struct input *input, struct http_request *request)
+{
+	/* Execution of `environ` ends with the process: borrowed for good. */
+	request->variables = (const char *const *)environ;
+	int64_t length = announced_length(request);
+	bool whole = read_body(input, length) == length;
+
+	/* More than announced: only what is there already, as no end of file is promised. */
+	if (length > 0 && whole && read_some(input->rest, sizeof(input->rest), 0) > 0)
+		whole = false;
+	request->body = (struct str){ input->body, input->body_len };
+	request->body_is_whole = whole && input->body_len <= HTTP_BODY_MAX;
+}
+
+static bool write_all(struct str bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(STDOUT_FILENO, bytes.p, bytes.n);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0)
+			bytes = str_from(bytes, (size_t)n);
+	}
+	return true;
+}
+
+enum reason cgi_io_serve(const struct reload *reload)
+{
+	enum reason reason = REASON_MEMORY;
+	struct exchange *exchange = exchange_new();
+	struct input *input = calloc(1, sizeof(*input));
+	struct http_request request = { 0 };
+
+	if (exchange == NULL || input == NULL)
+		goto out;
+	input->until_us = clock_steady_us() + READ_LIMIT_US;
+	receive(input, &request);
+	reason = write_all(exchange_answer(exchange, reload, &request)) ? REASON_NONE
+									: REASON_INTERNAL;
+	secret_wipe(input, sizeof(*input));
+out:
+	free(input);
+	exchange_free(exchange);
+	return reason;
+}

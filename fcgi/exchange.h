@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* One request in, the bytes of its answer out, one line in the log; the same for FastCGI and
+ * CGI. */
+#ifndef FCGI_EXCHANGE_H
+#define FCGI_EXCHANGE_H
+
+#include "http/request.h"
+#include "reload.h"
+
+struct exchange;
+
+/*
+ * exchange_new - what a process needs to answer requests, one at a time.
+ *
+ * Not to be shared with a forked process.  Returns new (exchange_free), or NULL.
+ */
+NODISCARD struct exchange *exchange_new(void);
+void exchange_free(struct exchange *exchange);
+
+/*
+ * exchange_answer - answer a request with the current configuration, and log it.
+ *
+ * request  with variables, body and body_is_whole set by the transport
+ *
+ * Returns head and body (RFC 3875 §6), borrowed until exchange_forget.  Never
+ * fails: without memory the answer is a 503.
+ */
+struct str exchange_answer(
+	struct exchange *exchange, const struct reload *reload, struct http_request *request);
+
+/* exchange_forget - wipe all that the request has left in memory. */
+void exchange_forget(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The only file that knows libfcgi. */
+#include "fcgi_io.h"
+#include "util/secret.h"
+
+#include <fcgiapp.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct fcgi_io {
+	FCGX_Request request;
+	bool wants_keep;
+	char body[HTTP_BODY_MAX + 1];
+	size_t body_len;
+};
+
+/* Read what is there of the body; a whole one to its end, so that nothing is left in the
+ * socket. */
+static bool read_body(struct fcgi_io *io, const struct scan *scan)
+{
+	size_t wanted = sizeof(io->body);
+
+	if (scan->verdict != SCAN_COMPLETE && scan->body_len < wanted)
+		wanted = scan->body_len;
+	int got = wanted > 0 ? FCGX_GetStr(io->body, (int)wanted, io->request.in) : 0;
+
+	io->body_len = got > 0 ? (size_t)got : 0;
+	return FCGX_GetError(io->request.in) == 0 && scan->verdict == SCAN_COMPLETE &&
+	       io->body_len == scan->body_len;
+}
+
+static bool length_is_announced(const struct http_request *request)
+{
+	size_t announced;
+
+	if (http_content_length(request, &announced) != REASON_NONE)
+		return true;
+	return announced == request->body.n;
+}
+
+struct fcgi_io *fcgi_io_new(void)
+{
+	struct fcgi_io *io = calloc(1, sizeof(*io));
+
+	if (io == NULL)
+		return NULL;
+	/* Else a close may wait for the peer for two seconds. */
+	if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "10", 1) != 0 ||
+		setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "10", 1) != 0 ||
+		FCGX_Init() != 0) {
+		free(io);
+		return NULL;
+	}
+	return io;
+}
+
+void fcgi_io_free(struct fcgi_io *io)
+{
+	if (io == NULL)
+		return;
+	secret_wipe(io->body, sizeof(io->body));
+	free(io);
+}
+
+enum reason fcgi_io_receive(
+	struct fcgi_io *io, int fd, const struct scan *scan, struct http_request *request)
+{
+	*request = (struct http_request){ 0 };
+	/* Without a listening socket libfcgi cannot go on to accept when this connection fails.
+	 */
+	if (FCGX_InitRequest(&io->request, -1, 0) != 0) {
+		close(fd);
+		return REASON_INTERNAL;
+	}
+	io->request.ipcFd = fd;
+	/* FCGX_Accept_r first finishes the request before, and would close the connection. */
+	io->request.keepConnection = 1;
+	if (FCGX_Accept_r(&io->request) != 0)
+		return REASON_INTERNAL;
+	io->wants_keep = io->request.keepConnection != 0;
+	request->variables = (const char *const *)io->request.envp;
+	bool whole = read_body(io, scan);
+
+	request->body = (struct str){ io->body, io->body_len };
+	request->body_is_whole = whole && length_is_announced(request);
+	return REASON_NONE;
+}
+
+enum reason fcgi_io_send(struct fcgi_io *io, struct str answer, bool *keep)
+{
+	*keep = io->wants_keep;
+	/* The caller closes it: libfcgi would wait for the peer to do so. */
+	io->request.keepConnection = 1;
+	int len = answer.n > INT_MAX ? INT_MAX : (int)answer.n;
+
+	FCGX_PutStr(answer.p, len, io->request.out);
+	FCGX_Finish_r(&io->request);
+	secret_wipe(io->body, io->body_len);
+	io->body_len = 0;
+	bool open = io->request.ipcFd >= 0;
+
+	io->request.ipcFd = -1;
+	if (!open) {
+		*keep = false;
+		return REASON_INTERNAL;
+	}
+	return REASON_NONE;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* One list per state; a connection joins at the end, so the first is the oldest. */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct list {
+	struct connection *oldest, *newest;
+};
+
+struct pool {
+	struct list lists[POOL__MAX];
+	size_t count;
+};
+
+static void list_append(struct list *list, struct connection *connection)
+{
+	connection->older = list->newest;
+	connection->newer = NULL;
+	if (list->newest != NULL)
+		list->newest->newer = connection;
+	else
+		list->oldest = connection;
+	list->newest = connection;
+}
+
+static void list_remove(struct list *list, struct connection *connection)
+{
+	if (connection->older != NULL)
+		connection->older->newer = connection->newer;
+	else
+		list->oldest = connection->newer;
+	if (connection->newer != NULL)
+		connection->newer->older = connection->older;
+	else
+		list->newest = connection->older;
+}
+
+struct pool *pool_new(void)
+{
+	return calloc(1, sizeof(struct pool));
+}
+
+void pool_free(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	for (size_t state = 0; state < POOL__MAX; state++) {
+		while (pool->lists[state].oldest != NULL)
+			pool_close(pool, pool->lists[state].oldest);
+	}
+	free(pool);
+}
+
+struct connection *pool_add(struct pool *pool, int fd, int64_t now_us)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection == NULL) {
+		close(fd);
+		return NULL;
+	}
+	connection->fd = fd;
+	connection->since_us = now_us;
+	list_append(&pool->lists[POOL_NEW], connection);
+	pool->count++;
+	return connection;
+}
+
+void pool_move(
+	struct pool *pool, struct connection *connection, enum pool_state state, int64_t now_us)
+{
+	list_remove(&pool->lists[connection->state], connection);
+	connection->state = state;
+	connection->since_us = now_us;
+	list_append(&pool->lists[state], connection);
+}
+
+void pool_close(struct pool *pool, struct connection *connection)
+{
+	list_remove(&pool->lists[connection->state], connection);
+	pool->count--;
+	if (connection->fd >= 0)
+		close(connection->fd);
+	free(connection);
+}
+
+struct connection *pool_oldest(const struct pool *pool, enum pool_state state)
+{
+	return pool->lists[state].oldest;
+}
+
+struct connection *pool_oldest_idle(const struct pool *pool)
+{
+	struct connection *fresh = pool->lists[POOL_NEW].oldest;
+	struct connection *kept = pool->lists[POOL_KEPT].oldest;
+
+	if (fresh == NULL || kept == NULL)
+		return fresh != NULL ? fresh : kept;
+	return fresh->since_us <= kept->since_us ? fresh : kept;
+}
+
+size_t pool_count(const struct pool *pool)
+{
+	return pool->count;
+}

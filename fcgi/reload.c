@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps the last good configuration, and the log that it asks for. */
+#include "reload.h"
+#include "util/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECK_INTERVAL_US 1000000
+#define MESSAGE_SIZE 4096
+#define LOG_FILE_MODE 0640
+
+struct reload {
+	char *path;
+	struct config *active;   /* in use; NULL before the first good load */
+	struct config *rejected; /* the last attempt, if it was no good */
+	struct log log;
+	char *log_file; /* open as log.fd; NULL: log.fd is standard error */
+	int64_t checked_us;
+	unsigned generation;
+	bool quiet;
+};
+
+/* All diagnostics, one line each, or with "; " between them. */
+static void render_problems(struct buf *buf, const struct diag *diag, const char *end)
+{
+	for (size_t i = 0; i < diag_count(diag); i++) {
+		char memory[1024];
+		struct buf line = buf_init(memory, sizeof(memory));
+
+		diag_render(&line, diag_get(diag, i));
+		buf_str(buf, buf_view(&line));
+		buf_text(buf, end);
+	}
+}
+
+static void log_outcome(const struct reload *reload, enum log_level level, const char *event,
+	const struct config *config)
+{
+	const struct diag *diag = config_diag(config);
+	char memory[MESSAGE_SIZE];
+	struct buf message = buf_init(memory, sizeof(memory));
+
+	if (reload->quiet)
+		return;
+	render_problems(&message, diag, "; ");
+	if (str_ends(buf_view(&message), STR("; ")))
+		message.n -= 2;
+	const struct log_field fields[] = {
+		{ .name = "file", .text = str_of(reload->path) },
+		{ .name = "errors",
+			.kind = LOG_NUMBER,
+			.number = (int64_t)diag_error_count(diag) },
+		{ .name = "problems", .kind = LOG_NUMBER, .number = (int64_t)diag_count(diag) },
+		{ .name = "message", .text = buf_view(&message) },
+	};
+
+	log_write(&reload->log, level, event, fields, sizeof(fields) / sizeof(fields[0]));
+}
+
+static void close_log(struct reload *reload)
+{
+	if (reload->log_file != NULL)
+		close(reload->log.fd);
+	free(reload->log_file);
+	reload->log_file = NULL;
+	reload->log.fd = STDERR_FILENO;
+}
+
+/* Open the file that the settings name; on failure the log stays as it is. */
+static enum reason open_log(struct reload *reload, const struct log_settings *settings)
+{
+	reload->log.level = settings->level;
+	reload->log.format = settings->format;
+	if (settings->file.n == 0) {
+		close_log(reload);
+		return REASON_NONE;
+	}
+	char *file = strndup(settings->file.p, settings->file.n);
+
+	if (file == NULL)
+		return REASON_MEMORY;
+	int fd = open(
+		file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, LOG_FILE_MODE);
+
+	if (fd < 0) {
+		free(file);
+		return REASON_FILE_OPEN;
+	}
+	close_log(reload);
+	reload->log.fd = fd;
+	reload->log_file = file;
+	return REASON_NONE;
+}
+
+static bool log_is_as_set(const struct reload *reload, const struct log_settings *settings)
+{
+	return str_eq(str_of(reload->log_file), settings->file) &&
+	       reload->log.level == settings->level && reload->log.format == settings->format;
+}
+
+static void log_is_unavailable(
+	const struct reload *reload, const struct log_settings *settings, int error)
+{
+	const struct log_field fields[] = {
+		{ .name = "file", .text = settings->file },
+		{ .name = "message", .text = str_of(strerror(error)) },
+	};
+
+	if (!reload->quiet)
+		log_write(&reload->log, LOG_LEVEL_ERROR, "log.unavailable", fields, 2);
+}
+
+static void publish(struct reload *reload, struct config *config)
+{
+	config_free(reload->active);
+	config_free(reload->rejected);
+	reload->active = config;
+	reload->rejected = NULL;
+	reload->generation++;
+	config_release_text(config);
+}
+
+static void announce(const struct reload *reload, const struct config *config)
+{
+	bool doubtful = diag_count(config_diag(config)) > 0;
+
+	log_outcome(
+		reload, doubtful ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "config.loaded", config);
+}
+
+static void reject(struct reload *reload, struct config *config)
+{
+	config_free(reload->rejected);
+	reload->rejected = config;
+	log_outcome(reload, LOG_LEVEL_ERROR, "config.rejected", config);
+	config_release_text(config);
+}
+
+static struct config *load(struct reload *reload)
+{
+	struct config *config = config_load(reload->path, CONFIG_SERVE, clock_wall_ms() / 1000);
+
+	reload->checked_us = clock_steady_us();
+	return config;
+}
+
+static void load_again(struct reload *reload, bool reopen_log)
+{
+	struct config *config = load(reload);
+
+	if (config == NULL) {
+		if (!reload->quiet)
+			log_message(&reload->log, LOG_LEVEL_ERROR, "config.rejected",
+				str_of(reason_info(REASON_MEMORY)->name));
+		return;
+	}
+	const struct snapshot *snapshot = config_snapshot(config);
+
+	if (snapshot == NULL) {
+		reject(reload, config);
+		return;
+	}
+	publish(reload, config);
+	if ((reopen_log || !log_is_as_set(reload, &snapshot->log)) &&
+		open_log(reload, &snapshot->log) != REASON_NONE)
+		log_is_unavailable(reload, &snapshot->log, errno);
+	announce(reload, config);
+}
+
+struct reload *reload_new(const char *path)
+{
+	struct reload *reload = calloc(1, sizeof(*reload));
+
+	if (reload == NULL)
+		return NULL;
+	reload->log = (struct log){ .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO };
+	reload->path = strdup(path);
+	if (reload->path == NULL) {
+		free(reload);
+		return NULL;
+	}
+	return reload;
+}
+
+void reload_free(struct reload *reload)
+{
+	if (reload == NULL)
+		return;
+	config_free(reload->active);
+	config_free(reload->rejected);
+	close_log(reload);
+	free(reload->path);
+	free(reload);
+}
+
+enum reason reload_start(struct reload *reload, struct buf *problems)
+{
+	struct config *config = load(reload);
+
+	if (config == NULL)
+		return REASON_MEMORY;
+	const struct snapshot *snapshot = config_snapshot(config);
+
+	if (snapshot == NULL) {
+		render_problems(problems, config_diag(config), "\n");
+		config_free(reload->rejected);
+		reload->rejected = config;
+		return REASON_CONFIG;
+	}
+	publish(reload, config);
+	enum reason reason = open_log(reload, &snapshot->log);
+
+	if (reason == REASON_FILE_OPEN) {
+		buf_str(problems, snapshot->log.file);
+		buf_text(problems, ": error: the file that log.file names cannot be opened: ");
+		buf_text(problems, strerror(errno));
+		buf_char(problems, '\n');
+	}
+	return reason;
+}
+
+void reload_check(struct reload *reload)
+{
+	const struct config *latest = reload->rejected != NULL ? reload->rejected
+							       : reload->active;
+	int64_t now_us = clock_steady_us();
+
+	if (latest == NULL || now_us - reload->checked_us < CHECK_INTERVAL_US)
+		return;
+	reload->checked_us = now_us;
+	if (watch_changed(config_watch(latest)))
+		load_again(reload, false);
+}
+
+void reload_force(struct reload *reload)
+{
+	load_again(reload, true);
+}
+
+void reload_announce(const struct reload *reload)
+{
+	announce(reload, reload->active);
+}
+
+void reload_be_quiet(struct reload *reload)
+{
+	reload->quiet = true;
+}
+
+const struct snapshot *reload_snapshot(const struct reload *reload)
+{
+	return reload->active == NULL ? NULL : config_snapshot(reload->active);
+}
+
+unsigned reload_generation(const struct reload *reload)
+{
+	return reload->generation;
+}
+
+const struct log *reload_log(const struct reload *reload)
+{
+	return &reload->log;
+}

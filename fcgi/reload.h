@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration in use: replaced between two requests when its files change, kept when they
+ * break. */
+#ifndef FCGI_RELOAD_H
+#define FCGI_RELOAD_H
+
+#include "config/load.h"
+#include "util/log.h"
+
+struct reload;
+
+/*
+ * reload_new - nothing is loaded yet; the log goes to standard error.
+ *
+ * path  of the main configuration file; copied
+ *
+ * Returns new (reload_free), or NULL: out of memory.
+ */
+NODISCARD struct reload *reload_new(const char *path);
+void reload_free(struct reload *reload);
+
+/*
+ * reload_start - load for the first time, and open the log.
+ *
+ * problems  [out] appended: what is wrong, one line each
+ *
+ * Returns REASON_NONE; REASON_CONFIG; REASON_FILE_OPEN, the log cannot be
+ * opened (the configuration is in use, the log is standard error);
+ * REASON_MEMORY.
+ */
+NODISCARD enum reason reload_start(struct reload *reload, struct buf *problems);
+
+/*
+ * reload_check - load again if a file has changed; looks at most once a second.
+ *
+ * A configuration that does not load is logged once, and the one in use stays
+ * until the files change again.  Whatever reload_snapshot gave before is gone
+ * after a good load: call it between two requests only.
+ */
+void reload_check(struct reload *reload);
+
+/* reload_force - load now, whether something has changed or not, and open the log's file anew.
+ */
+void reload_force(struct reload *reload);
+
+/* reload_announce - log "config.loaded" for what reload_start has loaded. */
+void reload_announce(const struct reload *reload);
+
+/* reload_be_quiet - from now on log nothing about loading: another process does. */
+void reload_be_quiet(struct reload *reload);
+
+/* reload_snapshot - borrowed until the next check; NULL if nothing could be loaded yet. */
+const struct snapshot *reload_snapshot(const struct reload *reload);
+
+/* reload_generation - another number for each configuration. */
+unsigned reload_generation(const struct reload *reload);
+
+/* reload_log - where to log now; borrowed as reload_snapshot's. */
+const struct log *reload_log(const struct reload *reload);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's loop: wait, accept, look, lend, answer; nothing in it waits for a peer. */
+#include "worker.h"
+#include "exchange.h"
+#include "fcgi_io.h"
+#include "pool.h"
+#include "scan.h"
+#include "util/clock.h"
+#include "util/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define SECOND_US INT64_C(1000000)
+#define PEEK_SIZE 262144 /* bytes: variables, body, and the records around them */
+#define EVENT_MAX 32
+#define CONNECTION_MAX 4096
+#define TICK_US SECOND_US /* how often an idle worker looks at its files */
+#define REQUEST_LIMIT_US \
+	(10 * SECOND_US) /* from the first byte to the last; also for draining */
+#define ACCEPT_PAUSE_US (SECOND_US / 10) /* after descriptors or memory ran out */
+#define STOP_NEW_US (SECOND_US / 5)      /* a peer that has just connected may begin to send */
+#define STOP_PARTIAL_US (9 * SECOND_US / 10) /* a peer that has begun may end */
+#define IO_TIMEOUT_S 2                       /* for a peer that does not take its answer */
+
+struct worker {
+	int epoll_fd;
+	int signal_fd;
+	int listen_fd; /* borrowed */
+	bool listening;
+	bool stopping;
+	int64_t resume_us; /* when to listen again; 0: not paused */
+	struct reload *reload;
+	struct exchange *exchange;
+	struct fcgi_io *io;
+	struct pool *pool;
+	unsigned char *peek;
+};
+
+static bool watch_fd(struct worker *worker, int fd, uint32_t events, void *tag)
+{
+	struct epoll_event event = { .events = events, .data.ptr = tag };
+
+	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ||
+	       (errno == EEXIST && epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0);
+}
+
+/* Edge-triggered: bytes that were looked at stay in the socket until the request is whole. */
+static void watch_connection(struct worker *worker, struct connection *connection)
+{
+	const uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+
+	if (!connection->watched && !watch_fd(worker, connection->fd, events, connection))
+		pool_close(worker->pool, connection);
+	else
+		connection->watched = true;
+}
+
+static void listen_pause(struct worker *worker)
+{
+	worker->resume_us = clock_steady_us() + ACCEPT_PAUSE_US;
+}
+
+/* Exclusive: one worker is woken for a new connection, not all. */
+static void listen_on(struct worker *worker)
+{
+	const uint32_t events = EPOLLIN | EPOLLEXCLUSIVE;
+
+	worker->resume_us = 0;
+	if (watch_fd(worker, worker->listen_fd, events, &worker->listen_fd))
+		worker->listening = true;
+	else
+		listen_pause(worker);
+}
+
+static void listen_off(struct worker *worker)
+{
+	if (worker->listening)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->listen_fd, NULL);
+	worker->listening = false;
+}
+
+/* Take what the peer still sends, so that it can read its answer before it sees the end. */
+static void drain(struct worker *worker, struct connection *connection)
+{
+	ssize_t n = recv(connection->fd, worker->peek, PEEK_SIZE, MSG_DONTWAIT);
+
+	if (n > 0)
+		secret_wipe(worker->peek, (size_t)n);
+	else if (n == 0 || errno != EAGAIN)
+		pool_close(worker->pool, connection);
+}
+
+static void start_draining(struct worker *worker, struct connection *connection)
+{
+	shutdown(connection->fd, SHUT_WR);
+	pool_move(worker->pool, connection, POOL_DRAINING, clock_steady_us());
+	if (!watch_fd(worker, connection->fd, EPOLLIN | EPOLLRDHUP, connection))
+		pool_close(worker->pool, connection);
+}
+
+static void serve(struct worker *worker, struct connection *connection, const struct scan *scan,
+	bool may_keep)
+{
+	struct http_request request;
+	bool keep = false;
+
+	reload_check(worker->reload);
+	enum reason reason = fcgi_io_receive(worker->io, connection->fd, scan, &request);
+
+	if (reason == REASON_NONE) {
+		struct str answer = exchange_answer(worker->exchange, worker->reload, &request);
+
+		reason = fcgi_io_send(worker->io, answer, &keep);
+		exchange_forget(worker->exchange);
+	}
+	if (reason != REASON_NONE) {
+		connection->fd = -1;
+		pool_close(worker->pool, connection);
+	} else if (scan->verdict == SCAN_LARGE) {
+		start_draining(worker, connection);
+	} else if (keep && may_keep && !worker->stopping) {
+		pool_move(worker->pool, connection, POOL_KEPT, clock_steady_us());
+		watch_connection(worker, connection);
+	} else {
+		pool_close(worker->pool, connection);
+	}
+}
+
+/* events: what epoll says of the connection; 0 if it was not asked yet. */
+static void look(struct worker *worker, struct connection *connection, uint32_t events)
+{
+	const bool ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+	ssize_t n = recv(connection->fd, worker->peek, PEEK_SIZE, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n <= 0) {
+		if (n < 0 && errno == EAGAIN && !ended)
+			watch_connection(worker, connection);
+		else
+			pool_close(worker->pool, connection);
+		return;
+	}
+	struct scan scan = fcgi_scan(worker->peek, (size_t)n, HTTP_BODY_MAX);
+
+	secret_wipe(worker->peek, (size_t)n);
+	if (scan.verdict == SCAN_COMPLETE || scan.verdict == SCAN_LARGE) {
+		serve(worker, connection, &scan, !ended);
+	} else if (scan.verdict == SCAN_BROKEN || ended || n == PEEK_SIZE) {
+		pool_close(worker->pool, connection);
+	} else {
+		if (connection->state != POOL_PARTIAL)
+			pool_move(worker->pool, connection, POOL_PARTIAL, clock_steady_us());
+		watch_connection(worker, connection);
+	}
+}
+
+static void set_timeouts(int fd)
+{
+	const struct timeval timeout = { .tv_sec = IO_TIMEOUT_S };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+}
+
+static void make_room(struct worker *worker)
+{
+	struct connection *victim = pool_oldest_idle(worker->pool);
+
+	if (victim == NULL)
+		victim = pool_oldest(worker->pool, POOL_DRAINING);
+	if (victim == NULL)
+		victim = pool_oldest(worker->pool, POOL_PARTIAL);
+	if (victim != NULL)
+		pool_close(worker->pool, victim);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* The next connection of the backlog, or -1, with the listener set aside if that helps. */
+static int take(struct worker *worker)
+{
+	int fd = accept4(worker->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && is_shortage(errno) && pool_oldest_idle(worker->pool) != NULL) {
+		pool_close(worker->pool, pool_oldest_idle(worker->pool));
+		fd = accept4(worker->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	}
+	if (fd >= 0)
+		return fd;
+	if (errno == EINVAL) {
+		/* Shut down: the supervisor is about to stop us. */
+		listen_off(worker);
+	} else if (is_shortage(errno)) {
+		listen_off(worker);
+		listen_pause(worker);
+	}
+	return fd;
+}
+
+/* Accept one connection, not all that wait: the others are for the other workers. */
+static bool accept_one(struct worker *worker)
+{
+	if (pool_count(worker->pool) >= CONNECTION_MAX)
+		make_room(worker);
+	int fd = take(worker);
+
+	if (fd < 0)
+		return false;
+	set_timeouts(fd);
+	struct connection *connection = pool_add(worker->pool, fd, clock_steady_us());
+
+	if (connection != NULL)
+		look(worker, connection, 0);
+	return true;
+}
+
+/* A request may have come on one of them that epoll has not told of yet. */
+static void close_kept(struct worker *worker)
+{
+	struct connection *next;
+
+	for (struct connection *c = pool_oldest(worker->pool, POOL_KEPT); c != NULL; c = next) {
+		next = c->newer;
+		look(worker, c, EPOLLRDHUP);
+	}
+}
+
+static void stop(struct worker *worker)
+{
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	for (unsigned i = 0; i < CONNECTION_MAX && accept_one(worker); i++)
+		;
+	listen_off(worker);
+	worker->resume_us = 0;
+	close_kept(worker);
+	/* From here on the limits count from now. */
+	for (enum pool_state state = POOL_NEW; state < POOL__MAX; state++) {
+		for (struct connection *c = pool_oldest(worker->pool, state); c != NULL;
+			c = c->newer)
+			c->since_us = clock_steady_us();
+	}
+}
+
+static void take_signals(struct worker *worker)
+{
+	struct signalfd_siginfo info;
+
+	while (read(worker->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload_force(worker->reload);
+		else
+			stop(worker);
+	}
+}
+
+/* How long a connection may be in this state; 0: as long as it likes. */
+static int64_t limit_us(const struct worker *worker, enum pool_state state)
+{
+	if (state == POOL_NEW || state == POOL_KEPT)
+		return worker->stopping ? STOP_NEW_US : 0;
+	return worker->stopping ? STOP_PARTIAL_US : REQUEST_LIMIT_US;
+}
+
+/* Close what is over its limit.  Returns when the next one will be. */
+static int64_t expire(struct worker *worker, int64_t now_us)
+{
+	int64_t next_us = now_us + TICK_US;
+
+	for (enum pool_state state = POOL_NEW; state < POOL__MAX; state++) {
+		int64_t limit = limit_us(worker, state);
+		struct connection *oldest = pool_oldest(worker->pool, state);
+
+		while (limit > 0 && oldest != NULL && now_us - oldest->since_us >= limit) {
+			pool_close(worker->pool, oldest);
+			oldest = pool_oldest(worker->pool, state);
+		}
+		if (limit > 0 && oldest != NULL && oldest->since_us + limit < next_us)
+			next_us = oldest->since_us + limit;
+	}
+	return next_us;
+}
+
+static int wait_ms(struct worker *worker)
+{
+	int64_t now_us = clock_steady_us();
+
+	if (worker->resume_us != 0 && now_us >= worker->resume_us)
+		listen_on(worker);
+	int64_t next_us = expire(worker, now_us);
+
+	if (worker->resume_us != 0 && worker->resume_us < next_us)
+		next_us = worker->resume_us;
+	return (int)((next_us - now_us) / 1000 + 1);
+}
+
+/*
+ * Connections first, then one new one, then signals: the latter two may close
+ * other connections, which must not have an event that is still to be handled.
+ */
+static void handle(struct worker *worker, const struct epoll_event *events, int count)
+{
+	bool has_new = false, has_signal = false;
+
+	for (int i = 0; i < count; i++) {
+		void *tag = events[i].data.ptr;
+
+		if (tag == &worker->listen_fd) {
+			has_new = true;
+		} else if (tag == &worker->signal_fd) {
+			has_signal = true;
+		} else {
+			struct connection *connection = tag;
+
+			if (connection->state == POOL_DRAINING)
+				drain(worker, connection);
+			else
+				look(worker, connection, events[i].events);
+		}
+	}
+	if (has_new && worker->listening)
+		accept_one(worker);
+	if (has_signal)
+		take_signals(worker);
+}
+
+static bool block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	return sigprocmask(SIG_BLOCK, set, NULL) == 0;
+}
+
+/* Signals are read like bytes: none ever interrupts a request, and none needs a handler. */
+static enum reason open_worker(struct worker *worker)
+{
+	sigset_t signals;
+
+	if (!block_signals(&signals))
+		return REASON_INTERNAL;
+	worker->io = fcgi_io_new();
+	worker->exchange = exchange_new();
+	worker->pool = pool_new();
+	worker->peek = malloc(PEEK_SIZE);
+	if (worker->io == NULL || worker->exchange == NULL || worker->pool == NULL ||
+		worker->peek == NULL)
+		return REASON_MEMORY;
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	worker->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (worker->epoll_fd < 0 || worker->signal_fd < 0)
+		return REASON_INTERNAL;
+	if (fcntl(worker->listen_fd, F_SETFL, O_NONBLOCK) != 0)
+		return REASON_INTERNAL;
+	if (!watch_fd(worker, worker->signal_fd, EPOLLIN, &worker->signal_fd))
+		return REASON_INTERNAL;
+	listen_on(worker);
+	return REASON_NONE;
+}
+
+static void close_worker(struct worker *worker)
+{
+	pool_free(worker->pool);
+	exchange_free(worker->exchange);
+	fcgi_io_free(worker->io);
+	free(worker->peek);
+	if (worker->epoll_fd >= 0)
+		close(worker->epoll_fd);
+	if (worker->signal_fd >= 0)
+		close(worker->signal_fd);
+}
+
+enum reason worker_run(int listen_fd, struct reload *reload)
+{
+	struct worker worker = {
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.listen_fd = listen_fd,
+		.reload = reload,
+	};
+	struct epoll_event events[EVENT_MAX];
+	enum reason reason = open_worker(&worker);
+
+	while (reason == REASON_NONE) {
+		int timeout_ms = wait_ms(&worker);
+
+		if (worker.stopping && pool_count(worker.pool) == 0)
+			break;
+		int count = epoll_wait(worker.epoll_fd, events, EVENT_MAX, timeout_ms);
+
+		reload_check(reload);
+		handle(&worker, events, count);
+	}
+	close_worker(&worker);
+	return reason;
+}
