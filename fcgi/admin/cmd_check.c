@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* check: every problem of the configuration, and a line that sums it up. */
+#include "options.h"
+#include "output.h"
+
+#include <stdio.h>
+
+static void print_count(const char *before, size_t count, const char *thing)
+{
+	printf("%s%zu %s%s", before, count, thing, count == 1 ? "" : "s");
+}
+
+static void print_good(const struct snapshot *snapshot)
+{
+	print_count("ok, ", snapshot->clients.count, "client");
+	print_count(", ", snapshot->scopes.count, "scope");
+	print_count(", ", snapshot->keyring.count, "key");
+}
+
+static void print_summary(
+	const char *path, const struct snapshot *snapshot, const struct diag *diag)
+{
+	size_t error_count = diag_error_count(diag);
+	size_t warning_count = 0;
+
+	for (size_t i = 0; i < diag_count(diag); i++)
+		warning_count += diag_get(diag, i)->severity == DIAG_WARNING;
+	printf("%s: ", path);
+	if (snapshot != NULL)
+		print_good(snapshot);
+	else
+		print_count("", error_count, "error");
+	if (warning_count > 0)
+		print_count(", ", warning_count, "warning");
+	if (diag_count(diag) < error_count + warning_count)
+		printf(" (not all of them are shown)");
+	putchar('\n');
+}
+
+int cmd_check(struct admin *admin, int argc, char **argv)
+{
+	int status;
+
+	if (!options_read(admin, argc, argv, NULL, 0, &status))
+		return status;
+	admin->config = config_load(admin->config_path, CONFIG_CHECK, admin->now_s);
+	if (admin->config == NULL)
+		return output_reason(admin->config_path, REASON_MEMORY);
+	const struct snapshot *snapshot = config_snapshot(admin->config);
+
+	output_diagnostics(stdout, config_diag(admin->config), true);
+	print_summary(admin->config_path, snapshot, config_diag(admin->config));
+	return snapshot != NULL ? STATUS_DONE : STATUS_FAILED;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* explain: what a token request would get, and which lines of the configuration decide it. */
+#include "oauth/mint.h"
+#include "options.h"
+#include "output.h"
+#include "request.h"
+
+#include <stdio.h>
+
+#define PATH_KEYS 3
+#define VALUE_SIZE 16384 /* bytes; what is longer is cut off */
+#define NAME_WIDTH 10
+#define VALUE_WIDTH 28
+#define PLACEHOLDER STR("(not signed)")
+
+/* The keys that lead to a value, from the top mapping inwards. */
+struct path {
+	struct str keys[PATH_KEYS];
+	size_t key_count;
+};
+
+struct explanation {
+	const struct admin *admin;
+	const struct snapshot *snapshot;
+	struct token_request request;
+	struct grant grant;
+	struct token token;
+	char *value; /* VALUE_SIZE bytes in the arena: the value that is being explained */
+};
+
+/* The keys that decide one property of the grant, by the source that decided it. */
+struct property {
+	const char *request_key; /* the client's, that what was asked for must be in */
+	const char *client_key;
+	const char *general_key; /* under access_token */
+};
+
+static const struct property scope_property = { "scopes", "default_scopes", NULL };
+static const struct property audience_property = { "resources", "audience", "audience" };
+static const struct property lifetime_property = { NULL, "token_lifetime", "lifetime" };
+static const struct property profile_property = { NULL, "token_profile", "profile" };
+
+/* Where a refusal comes from; without a section, from the request itself. */
+static const struct {
+	enum reason reason;
+	const char *section;
+	const char *client_key; /* NULL: the section as a whole */
+} refusals[] = {
+	{ REASON_CLIENT_UNKNOWN, "clients", NULL },
+	{ REASON_CLIENT_DISABLED, "clients", "enabled" },
+	{ REASON_GRANT_DENIED, "clients", "grants" },
+	{ REASON_SCOPE_SYNTAX, NULL, NULL },
+	{ REASON_SCOPE_UNKNOWN, "scopes", NULL },
+	{ REASON_SCOPE_DENIED, "clients", "scopes" },
+	{ REASON_TARGET_SYNTAX, NULL, NULL },
+	{ REASON_TARGET_DENIED, "clients", "resources" },
+	{ REASON_CERTIFICATE_MISSING, "clients", "tls_client_certificate_bound_access_tokens" },
+	{ REASON_DPOP_MISSING, "clients", "dpop_bound_access_tokens" },
+};
+
+static struct path path_of(const char *first, struct str second, const char *third)
+{
+	struct path path = { { str_of(first), second, str_of(third) }, 0 };
+
+	while (path.key_count < PATH_KEYS && path.keys[path.key_count].n > 0)
+		path.key_count++;
+	return path;
+}
+
+static struct path client_path(const struct explanation *e, const char *key)
+{
+	return path_of("clients", str_of(e->request.client_id), key);
+}
+
+/* The scope that names the audience; all granted ones that name any name the same. */
+static struct str audience_scope(const struct grant *grant)
+{
+	for (size_t i = 0; i < grant->scopes.count; i++) {
+		if (grant->scopes.items[i]->audience.n > 0)
+			return grant->scopes.items[i]->token;
+	}
+	return STR("");
+}
+
+static struct path source_path(
+	const struct explanation *e, const struct property *property, enum grant_source source)
+{
+	switch (source) {
+	case GRANT_FROM_REQUEST:
+		return client_path(e, property->request_key);
+	case GRANT_FROM_SCOPE:
+		return path_of("scopes", audience_scope(&e->grant), "audience");
+	case GRANT_FROM_CLIENT:
+		return client_path(e, property->client_key);
+	case GRANT_FROM_CLIENT_SCOPES:
+		return client_path(e, "scopes");
+	case GRANT_FROM_ACCESS_TOKEN:
+		return path_of("access_token", str_of(property->general_key), NULL);
+	case GRANT_FROM_CLIENT_ID:
+		break;
+	}
+	return path_of(NULL, STR(""), NULL);
+}
+
+static void print_place(const struct place *place)
+{
+	output_text(str_of(place->file));
+	printf(":%u", place->line);
+}
+
+static void print_decision(
+	const struct explanation *e, const char *name, struct str value, struct path path)
+{
+	struct place place;
+
+	printf("  %-*s", NAME_WIDTH, name);
+	output_cell(value, VALUE_WIDTH);
+	printf("  ");
+	if (path.key_count > 0 &&
+		config_locate(e->admin->config, path.keys, path.key_count, &place))
+		print_place(&place);
+	else
+		printf("default");
+	putchar('\n');
+}
+
+static void explain_scope(const struct explanation *e)
+{
+	struct buf buf = buf_init(e->value, VALUE_SIZE);
+
+	scope_list_write(&buf, e->grant.scopes);
+	print_decision(e, "scope", buf.n > 0 ? buf_view(&buf) : STR("(none)"),
+		source_path(e, &scope_property, e->grant.scopes_from));
+}
+
+static void explain_audience(const struct explanation *e)
+{
+	struct buf buf = buf_init(e->value, VALUE_SIZE);
+
+	for (size_t i = 0; i < e->grant.audience.count; i++) {
+		buf_text(&buf, i > 0 ? " " : "");
+		buf_str(&buf, e->grant.audience.items[i]);
+	}
+	print_decision(e, "audience", buf_view(&buf),
+		source_path(e, &audience_property, e->grant.audience_from));
+}
+
+static void explain_lifetime(const struct explanation *e)
+{
+	struct buf buf = buf_init(e->value, VALUE_SIZE);
+
+	buf_number(&buf, e->grant.lifetime_s);
+	buf_text(&buf, " s");
+	print_decision(e, "lifetime", buf_view(&buf),
+		source_path(e, &lifetime_property, e->grant.lifetime_from));
+}
+
+static void explain_key(const struct explanation *e)
+{
+	char index[8];
+	struct buf buf = buf_init(e->value, VALUE_SIZE);
+	struct buf at = buf_init(index, sizeof(index));
+	const struct keyring *keyring = &e->snapshot->keyring;
+
+	buf_str(&buf, keyring->active->kid);
+	buf_text(&buf, " ");
+	buf_text(&buf, alg_info(keyring->active->alg)->name);
+	buf_number(&at, keyring->active - keyring->keys);
+	print_decision(e, "key", buf_view(&buf), path_of("signing_keys", buf_view(&at), NULL));
+}
+
+/* The client's own claims, as kept: members with a comma before each. */
+static void explain_claims(const struct explanation *e)
+{
+	if (e->grant.client->claims.n > 0)
+		print_decision(e, "claims", str_from(e->grant.client->claims, 1),
+			client_path(e, "claims"));
+}
+
+static void print_decisions(const struct explanation *e)
+{
+	puts("decided by:");
+	print_decision(e, "client", e->grant.client->id, client_path(e, NULL));
+	explain_scope(e);
+	explain_audience(e);
+	explain_lifetime(e);
+	print_decision(e, "profile", str_of(profile_name(e->grant.profile)),
+		source_path(e, &profile_property, e->grant.profile_from));
+	explain_key(e);
+	print_decision(e, "issuer", e->snapshot->issuer, path_of("issuer", STR(""), NULL));
+	explain_claims(e);
+}
+
+static void print_json_text(const char *heading, struct str text)
+{
+	json_t *json = json_loadb(text.p, text.n, 0, NULL);
+
+	output_json(heading, json);
+	json_decref(json);
+}
+
+static int explain_grant(struct explanation *e)
+{
+	const struct admin *admin = e->admin;
+	struct str body;
+	enum reason reason = mint_claims(
+		e->snapshot, &e->grant, admin->now_s, random_bytes, admin->arena, &e->token);
+
+	e->token.jwt = PLACEHOLDER;
+	if (reason == REASON_NONE)
+		reason = mint_response(&e->grant, &e->token, admin->now_s, admin->arena, &body);
+	if (reason != REASON_NONE)
+		return output_reason(e->request.client_id, reason);
+	puts("status: 200");
+	print_json_text("response", body);
+	print_json_text("header", e->token.header);
+	print_json_text("claims", e->token.claims);
+	print_decisions(e);
+	return STATUS_DONE;
+}
+
+/* Is this scope-token what makes the request fail for that reason? */
+static bool is_culprit(const struct explanation *e, enum reason reason, struct str token)
+{
+	const struct client *client = client_find(
+		&e->snapshot->clients, str_of(e->request.client_id));
+	const struct scope *scope = scope_find(&e->snapshot->scopes, token);
+
+	if (reason == REASON_SCOPE_UNKNOWN)
+		return scope == NULL;
+	return scope != NULL && !scope_list_has(client->scopes, scope);
+}
+
+static void print_scope_culprit(const struct explanation *e, enum reason reason)
+{
+	struct str rest = str_of(e->request.scope), token;
+
+	if (reason != REASON_SCOPE_UNKNOWN && reason != REASON_SCOPE_DENIED)
+		return;
+	while (rest.n > 0) {
+		str_cut(&rest, ' ', &token);
+		if (is_culprit(e, reason, token)) {
+			printf(": ");
+			output_text(token);
+			return;
+		}
+	}
+}
+
+static void print_target_culprit(const struct explanation *e, enum reason reason)
+{
+	const struct client *client = client_find(
+		&e->snapshot->clients, str_of(e->request.client_id));
+
+	for (size_t i = 0; reason == REASON_TARGET_DENIED && i < e->request.resources.count;
+		i++) {
+		struct str resource = e->request.resources.items[i];
+
+		if (resource.n == 0 || str_list_has(client->resources, resource))
+			continue;
+		printf(": ");
+		output_text(resource);
+		return;
+	}
+}
+
+/* The place of the value, or of the nearest mapping around the value that is not there. */
+static void print_decider(const struct explanation *e, struct path path)
+{
+	struct place place;
+	size_t key_count = path.key_count;
+
+	while (key_count > 0 && !config_locate(e->admin->config, path.keys, key_count, &place))
+		key_count--;
+	printf("decided by: ");
+	if (key_count == 0)
+		printf("%s", path.key_count == 0 ? "the request" : "default");
+	else
+		print_place(&place);
+	if (key_count > 0 && key_count < path.key_count)
+		printf(" (no '%.*s' there)", (int)path.keys[path.key_count - 1].n,
+			path.keys[path.key_count - 1].p);
+	putchar('\n');
+}
+
+static void print_audiences(const struct explanation *e, struct str_list tokens)
+{
+	for (size_t i = 0; i < tokens.count; i++) {
+		struct path path = path_of("scopes", tokens.items[i], "audience");
+		struct place place;
+
+		if (config_locate(e->admin->config, path.keys, path.key_count, &place))
+			print_decider(e, path);
+	}
+}
+
+static void print_scope_deciders(const struct explanation *e)
+{
+	const struct client *client = client_find(
+		&e->snapshot->clients, str_of(e->request.client_id));
+	struct scope_list scopes = client->default_scopes;
+	struct str rest = str_of(e->request.scope), token;
+	bool asked = rest.n > 0;
+
+	while (rest.n > 0) {
+		str_cut(&rest, ' ', &token);
+		print_audiences(e, (struct str_list){ &token, 1 });
+	}
+	for (size_t i = 0; !asked && i < scopes.count; i++)
+		print_audiences(e, (struct str_list){ &scopes.items[i]->token, 1 });
+}
+
+static void print_deciders(const struct explanation *e, enum reason reason)
+{
+	if (reason == REASON_SCOPE_AUDIENCES) {
+		print_scope_deciders(e);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (refusals[i].reason != reason)
+			continue;
+		bool whole = refusals[i].client_key == NULL;
+
+		print_decider(e, whole ? path_of(refusals[i].section, STR(""), NULL)
+				       : client_path(e, refusals[i].client_key));
+	}
+}
+
+static int explain_refusal(const struct explanation *e, enum reason reason)
+{
+	const struct reason_info *info = reason_info(reason);
+
+	if (info->error == NULL)
+		return output_reason(e->request.client_id, reason);
+	json_t *body = json_pack(
+		"{s:s, s:s}", "error", info->error, "error_description", info->description);
+
+	printf("status: %d\n", info->status);
+	output_json("response", body);
+	json_decref(body);
+	printf("refused: %s", info->name);
+	print_scope_culprit(e, reason);
+	print_target_culprit(e, reason);
+	putchar('\n');
+	print_deciders(e, reason);
+	return STATUS_FAILED;
+}
+
+int cmd_explain(struct admin *admin, int argc, char **argv)
+{
+	int status;
+	struct explanation e = { .admin = admin };
+	const struct option options[] = {
+		{ "CLIENT_ID", NULL, "the client that asks", .required = true,
+			.text = &e.request.client_id },
+		{ "--scope", "S", "scope tokens, separated by spaces",
+			.text = &e.request.scope },
+		{ "--resource", "R", "a resource; may be repeated",
+			.list = &e.request.resources },
+	};
+
+	if (!options_read(admin, argc, argv, options, 3, &status))
+		return status;
+	e.snapshot = admin_load(admin);
+	if (e.snapshot == NULL)
+		return STATUS_FAILED;
+	e.value = arena_alloc(admin->arena, VALUE_SIZE);
+	if (e.value == NULL)
+		return output_reason(e.request.client_id, REASON_MEMORY);
+	enum reason reason = request_decide(e.snapshot, &e.request, admin->arena, &e.grant);
+
+	return reason == REASON_NONE ? explain_grant(&e) : explain_refusal(&e, reason);
+}

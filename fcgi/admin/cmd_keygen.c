@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* keygen: a new private key in a new file. */
+#include "save.h"
+#include "jose/jwk.h"
+#include "jose/key.h"
+#include "options.h"
+#include "output.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#define PEM_SIZE 16384 /* bytes; RSA with 8192 bits takes 6.4 KiB */
+#define RSA_BITS 2048
+
+/* The algorithm of that name, or JOSE_ALG_NONE and a complaint. */
+static enum jose_alg choose_alg(const struct admin *admin, const char *name)
+{
+	struct str names[JOSE_ALG__MAX];
+	size_t name_count = 0;
+	enum jose_alg alg = alg_find(str_of(name));
+
+	if (alg != JOSE_ALG_NONE)
+		return alg;
+	for (enum jose_alg i = JOSE_ALG_NONE + 1; i < JOSE_ALG__MAX; i++)
+		names[name_count++] = str_of(alg_info(i)->name);
+	struct str nearest = diag_nearest(str_of(name), names, name_count);
+
+	if (nearest.n > 0)
+		output_misuse(admin, "unknown algorithm \"%s\"; did you mean \"%.*s\"?", name,
+			(int)nearest.n, nearest.p);
+	else
+		output_misuse(admin,
+			"unknown algorithm \"%s\"; there are RS256, RS384, RS512, "
+			"PS256, ES256 and EdDSA",
+			name);
+	return JOSE_ALG_NONE;
+}
+
+static enum reason save_key(struct admin *admin, EVP_PKEY *pkey, const char *path)
+{
+	char *text = arena_alloc(admin->arena, PEM_SIZE);
+
+	if (text == NULL)
+		return REASON_MEMORY;
+	struct buf pem = buf_init(text, PEM_SIZE);
+	enum reason reason = key_write_pem(pkey, &pem);
+
+	if (reason == REASON_NONE)
+		reason = save_new(AT_FDCWD, path, 0600, buf_view(&pem));
+	return reason;
+}
+
+static int generate(struct admin *admin, enum jose_alg alg, unsigned bits, const char *path)
+{
+	char kid[JWK_THUMBPRINT_LEN + 1];
+	EVP_PKEY *pkey = NULL;
+	enum reason reason = key_generate(alg, bits, &pkey);
+
+	if (reason == REASON_NONE)
+		reason = jwk_thumbprint(pkey, kid);
+	if (reason == REASON_NONE)
+		reason = save_key(admin, pkey, path);
+	EVP_PKEY_free(pkey);
+	if (reason != REASON_NONE)
+		return output_reason(path, reason);
+	puts(kid);
+	return STATUS_DONE;
+}
+
+int cmd_keygen(struct admin *admin, int argc, char **argv)
+{
+	int status;
+	int64_t bits = 0;
+	const char *alg_name = NULL, *path = NULL;
+	const struct option options[] = {
+		{ "--alg", "ALG", "RS256 (default), RS384, RS512, PS256, ES256 or EdDSA",
+			.text = &alg_name },
+		{ "--bits", "N", "size of an RSA key, 2048 (default) to 8192", .number = &bits,
+			.least = 2048, .most = 8192 },
+		{ "--out", "FILE", "the new file; an existing one is left as it is",
+			.required = true, .text = &path },
+	};
+
+	if (!options_read(admin, argc, argv, options, 3, &status))
+		return status;
+	enum jose_alg alg = choose_alg(admin, alg_name == NULL ? "RS256" : alg_name);
+
+	if (alg == JOSE_ALG_NONE)
+		return STATUS_USAGE;
+	if (bits != 0 && alg_info(alg)->kty != JOSE_KTY_RSA)
+		return output_misuse(admin, "--bits is for RSA keys; %s has one size only",
+			alg_info(alg)->name);
+	return generate(admin, alg, bits == 0 ? RSA_BITS : (unsigned)bits, path);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* hash-secret: what the configuration holds instead of a secret. */
+#include "domain/credential.h"
+#include "generate.h"
+#include "input.h"
+#include "options.h"
+#include "output.h"
+
+#include <stdio.h>
+
+#define LINE_SIZE 4096 /* bytes: what a terminal gives at once */
+#define SECRET_MAX 511 /* bytes: crypt(3)'s limit */
+#define HASH_SIZE 512
+
+static int print_generated(void)
+{
+	struct generated generated;
+	enum reason reason = generate_secret(&generated);
+
+	if (reason != REASON_NONE)
+		return output_reason("the secret", reason);
+	printf("secret: %s\nhash: %s\n", generated.secret, generated.hash);
+	secret_wipe(&generated, sizeof(generated));
+	return STATUS_DONE;
+}
+
+static int print_hash(struct str secret)
+{
+	char text[HASH_SIZE];
+	struct buf hash = buf_init(text, sizeof(text));
+	struct credential_checker *checker = credential_checker_new();
+	enum reason reason = checker == NULL ? REASON_MEMORY
+					     : credential_hash(checker, secret, &hash);
+
+	credential_checker_free(checker);
+	if (reason != REASON_NONE)
+		return output_reason("the secret", reason);
+	printf("%.*s\n", (int)hash.n, text);
+	return STATUS_DONE;
+}
+
+static int check_and_hash(const struct buf *line)
+{
+	struct str secret = buf_view(line);
+
+	if (line->overflow || secret.n > SECRET_MAX)
+		return output_fail("the secret is too long: at most %d characters", SECRET_MAX);
+	if (secret.n == 0)
+		return output_fail("the secret is empty");
+	if (!str_is_visible(secret))
+		return output_fail("the secret has characters that a client_secret cannot "
+				   "have: use printable ASCII (RFC 6749 appendix A.2)");
+	return print_hash(secret);
+}
+
+int cmd_hash_secret(struct admin *admin, int argc, char **argv)
+{
+	int status;
+	bool generated = false;
+	char text[LINE_SIZE];
+	struct buf line = buf_init(text, sizeof(text));
+	const struct option options[] = {
+		{ "--generate", NULL, "make a secret of 256 random bits; print it and its hash",
+			.flag = &generated },
+	};
+
+	if (!options_read(admin, argc, argv, options, 1, &status))
+		return status;
+	if (generated)
+		return print_generated();
+	enum reason reason = input_secret("Secret: ", &line);
+
+	status = reason == REASON_NONE ? check_and_hash(&line)
+				       : output_reason("standard input", reason);
+	secret_wipe(text, sizeof(text));
+	return status;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* token: mint a token as the endpoint would, without asking for the client's secret. */
+#include "oauth/mint.h"
+#include "options.h"
+#include "output.h"
+#include "request.h"
+
+#include <stdio.h>
+
+#define LIFETIME_MAX 86400 /* seconds */
+
+static int refuse(const char *client_id, enum reason reason)
+{
+	const struct reason_info *info = reason_info(reason);
+
+	if (info->error == NULL)
+		return output_reason(client_id, reason);
+	return output_fail("%s: %s: %s", client_id, info->error, info->name);
+}
+
+static enum reason mint(const struct admin *admin, const struct snapshot *snapshot,
+	const struct grant *grant, struct str *body)
+{
+	struct token token;
+	enum reason reason = mint_claims(
+		snapshot, grant, admin->now_s, random_bytes, admin->arena, &token);
+
+	if (reason == REASON_NONE)
+		reason = mint_sign(snapshot, admin->arena, &token);
+	if (reason == REASON_NONE)
+		reason = mint_response(grant, &token, admin->now_s, admin->arena, body);
+	return reason;
+}
+
+int cmd_token(struct admin *admin, int argc, char **argv)
+{
+	int status;
+	int64_t lifetime_s = 0;
+	struct token_request request = { 0 };
+	const struct option options[] = {
+		{ "CLIENT_ID", NULL, "the client that gets the token", .required = true,
+			.text = &request.client_id },
+		{ "--scope", "S", "scope tokens, separated by spaces", .text = &request.scope },
+		{ "--resource", "R", "a resource; may be repeated",
+			.list = &request.resources },
+		{ "--lifetime", "N", "seconds, 1 to 86400, instead of the configured ones",
+			.number = &lifetime_s, .least = 1, .most = LIFETIME_MAX },
+	};
+	struct grant grant;
+	struct str body;
+
+	if (!options_read(admin, argc, argv, options, 4, &status))
+		return status;
+	const struct snapshot *snapshot = admin_load(admin);
+
+	if (snapshot == NULL)
+		return STATUS_FAILED;
+	enum reason reason = request_decide(snapshot, &request, admin->arena, &grant);
+
+	if (reason == REASON_NONE && lifetime_s > 0)
+		grant.lifetime_s = lifetime_s;
+	if (reason == REASON_NONE)
+		reason = mint(admin, snapshot, &grant, &body);
+	if (reason != REASON_NONE)
+		return refuse(request.client_id, reason);
+	printf("%.*s\n", (int)body.n, body.p);
+	return STATUS_DONE;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Standard input: a secret typed without an echo, or all of it. */
+#ifndef ADMIN_INPUT_H
+#define ADMIN_INPUT_H
+
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/reason.h"
+
+/*
+ * input_secret - append one line without its end; from a terminal unseen, after the prompt.
+ *
+ * A signal that ends or stops the program finds the terminal as it was.
+ *
+ * Returns REASON_NONE; REASON_FILE_READ, errno says why.  A line that is too
+ * long sets buf->overflow.
+ */
+NODISCARD enum reason input_secret(const char *prompt, struct buf *buf);
+
+/* input_all - append everything up to the end.  Returns as input_secret does. */
+NODISCARD enum reason input_all(struct buf *buf);
+
+#endif

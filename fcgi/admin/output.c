@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes to the terminal: results, complaints, and text that came from elsewhere. */
+#include "output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIAGNOSTIC_SIZE 8192
+
+/* Reasons that errno explains. */
+static const enum reason system_reasons[] = {
+	REASON_FILE_OPEN,
+	REASON_FILE_READ,
+	REASON_FILE_WRITE,
+};
+
+/* The bytes of the control character at the start of s (C0, DEL, or C1 as UTF-8), or 0. */
+static size_t control_length(struct str s)
+{
+	unsigned char c = (unsigned char)s.p[0];
+
+	if (c < 0x20 || c == 0x7f)
+		return 1;
+	return c == 0xc2 && s.n > 1 && (unsigned char)s.p[1] < 0xa0 ? 2 : 0;
+}
+
+static bool is_system_reason(enum reason reason)
+{
+	for (size_t i = 0; i < sizeof(system_reasons) / sizeof(system_reasons[0]); i++) {
+		if (system_reasons[i] == reason)
+			return true;
+	}
+	return false;
+}
+
+static PRINTF(1, 0) void complain(const char *format, va_list arguments)
+{
+	fflush(stdout);
+	fputs("oauth2-admin: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
+int output_fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(format, arguments);
+	va_end(arguments);
+	return STATUS_FAILED;
+}
+
+int output_misuse(const struct admin *admin, const char *format, ...)
+{
+	va_list arguments;
+	const char *command = admin->command == NULL ? "" : admin->command->name;
+
+	va_start(arguments, format);
+	complain(format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "Try 'oauth2-admin %s%s--help'.\n", command,
+		command[0] == '\0' ? "" : " ");
+	return STATUS_USAGE;
+}
+
+int output_reason(const char *what, enum reason reason)
+{
+	int error = errno;
+
+	if (is_system_reason(reason))
+		return output_fail(
+			"%s: %s: %s", what, reason_info(reason)->name, strerror(error));
+	return output_fail("%s: %s", what, reason_info(reason)->name);
+}
+
+void output_diagnostics(FILE *stream, const struct diag *diag, bool with_warnings)
+{
+	for (size_t i = 0; i < diag_count(diag); i++) {
+		const struct diag_entry *entry = diag_get(diag, i);
+		char line[DIAGNOSTIC_SIZE];
+		struct buf buf = buf_init(line, sizeof(line));
+
+		if (entry->severity == DIAG_WARNING && !with_warnings)
+			continue;
+		diag_render(&buf, entry);
+		fprintf(stream, "%.*s\n", (int)buf.n, line);
+	}
+}
+
+void output_text(struct str s)
+{
+	while (s.n > 0) {
+		size_t length = control_length(s);
+
+		putchar(length > 0 ? '?' : s.p[0]);
+		s = str_from(s, length > 0 ? length : 1);
+	}
+}
+
+void output_cell(struct str s, size_t width)
+{
+	output_text(s);
+	for (size_t i = output_width(s); i < width; i++)
+		putchar(' ');
+}
+
+size_t output_width(struct str s)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		width += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return width;
+}
+
+void output_json(const char *heading, const json_t *json)
+{
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+
+	printf("%s:\n%s\n", heading, text != NULL ? text : "cannot be decoded");
+	free(text);
+}
+
+bool output_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	output_fail("standard output cannot be written: %s", strerror(errno));
+	return false;
+}
