@@ -70,19 +70,26 @@ static void check_method(
 			"%s needs a state store; set \"state\"", name);
 }
 
+/* Left out, or an empty list; not a value that was refused. */
+static bool is_none(const struct yaml_node *list)
+{
+	return list == NULL || yaml_is_empty(list) ||
+	       (list->kind == YAML_LIST && list->count == 0);
+}
+
 static void warn_unusable(struct loader *loader, const struct client_draft *draft)
 {
 	const unsigned methods = draft->client.auth_methods;
+	const char *problem = "has no way to authenticate";
 
 	if ((methods & AUTH_AVAILABLE) != 0)
 		return;
-	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->name),
-		methods == 0
-			? "the client %s has no way to authenticate: it has neither secrets "
-			  "nor auth_methods"
-			: "the client %s cannot authenticate: none of its auth_methods is "
-			  "available in this version",
-		quote_of(draft->name->text).text);
+	if (methods != 0)
+		problem = "cannot authenticate: none of its auth_methods is available in this version";
+	else if (!is_none(draft->auth_methods == NULL ? draft->secrets : draft->auth_methods))
+		return;
+	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->name), "the client %s %s",
+		quote_of(draft->name->text).text, problem);
 }
 
 void methods_check(struct loader *loader, struct client_draft *draft)

@@ -130,11 +130,13 @@ static void read_value(struct reader *reader, const struct schema_key *key,
 	const struct yaml_node *name, void *target)
 {
 	const struct yaml_node *value = name->next;
+	size_t error_count = diag_error_count(reader->diag);
 
 	if (key->type == NULL || value->kind == YAML_BROKEN)
 		return;
 	key->type(reader, key, value, (char *)target + key->offset);
-	if (key->unavailable && turns_on(value))
+	if (key->unavailable && turns_on(value) &&
+		diag_error_count(reader->diag) == error_count)
 		schema_warn_unavailable(reader, name);
 }
 

@@ -104,25 +104,28 @@ static const char *translate(const char *problem)
 
 static void report_syntax(struct parse *parse, const yaml_parser_t *parser)
 {
+	const char *text = translate(parser->problem);
+	struct place place = place_of(parse, &parser->problem_mark);
+	struct place around = place_of(parse, &parser->context_mark);
+
+	if (parser->context == NULL || around.line == place.line)
+		diag_add(parse->diag, DIAG_ERROR, place, "not valid YAML: %s", text);
+	else
+		diag_add(parse->diag, DIAG_ERROR, place,
+			"not valid YAML: %s; what it belongs to starts in line %u", text,
+			around.line);
+}
+
+static void report_failure(struct parse *parse, const yaml_parser_t *parser)
+{
 	parse->reason = REASON_CONFIG;
-	switch (parser->error) {
-	case YAML_MEMORY_ERROR:
+	if (parser->error == YAML_MEMORY_ERROR)
 		parse->reason = REASON_MEMORY;
-		return;
-	case YAML_READER_ERROR:
+	else if (parser->error == YAML_READER_ERROR)
 		diag_add(parse->diag, DIAG_ERROR, place_at(parse, parser->problem_offset),
 			"this is not text in UTF-8: %s", parser->problem);
-		return;
-	case YAML_NO_ERROR:
-	case YAML_SCANNER_ERROR:
-	case YAML_PARSER_ERROR:
-	case YAML_COMPOSER_ERROR:
-	case YAML_WRITER_ERROR:
-	case YAML_EMITTER_ERROR:
-	default:
-		diag_add(parse->diag, DIAG_ERROR, place_of(parse, &parser->problem_mark),
-			"not valid YAML: %s", translate(parser->problem));
-	}
+	else
+		report_syntax(parse, parser);
 }
 
 static void attach(struct parse *parse, struct yaml_node *node)
@@ -388,7 +391,7 @@ static void read_events(struct parse *parse)
 		yaml_event_t event;
 
 		if (yaml_parser_parse(&parser, &event) == 0) {
-			report_syntax(parse, &parser);
+			report_failure(parse, &parser);
 			break;
 		}
 		handlers[event.type](parse, &event);
@@ -450,8 +453,8 @@ enum reason yaml_parse(struct yaml *yaml, const char *file, struct str text, str
 	if (parse.shielded.p != NULL)
 		parse.text = buf_view(&parse.shielded);
 	read_events(&parse);
-	shield_clear(&parse.shielded);
 	check_root(&parse);
+	shield_clear(&parse.shielded);
 	if (parse.reason != REASON_NONE)
 		return parse.reason;
 	if (yaml->last == NULL)
