@@ -40,8 +40,9 @@ endif
 PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS    = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
 BASE_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -Ilib
-ALL_CFLAGS  = $(BASE_CFLAGS) -MMD -MP -fPIE -fstack-protector-strong -fstack-clash-protection $(WARN) \
-              $(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(INSTR)
+# Hidden symbols: a function of ours must not replace one that a library calls by the same name.
+ALL_CFLAGS  = $(BASE_CFLAGS) -MMD -MP -fPIE -fvisibility=hidden -fstack-protector-strong \
+              -fstack-clash-protection $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(INSTR)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(INSTR) $(LDFLAGS)
 LIBS        = $(PKG_LIBS) -lcrypt
 
@@ -91,7 +92,9 @@ $(TESTS): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wildcard tests/unit/*.f
 $(B)/flags: FORCE | $(FIRST)
 	@mkdir -p $(@D) && test -w $(@D) || \
 		{ echo "make: no right to write in $(@D); take another directory: make B=/tmp/oauth2-fcgi" >&2; exit 1; }
-	@$(call remember,$(CC) $(BASE_CFLAGS) $(WARN) $(CFLAGS) $(CPPFLAGS) $(INSTR) $(LDFLAGS))
+	@command -v $(firstword $(CC)) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) || \
+		{ echo "make: $(firstword $(CC)), pkg-config or one of $(PKGS) is missing; type: make deps" >&2; exit 1; }
+	@$(call remember,$(CC) $(ALL_CFLAGS) $(LDFLAGS))
 
 $(B)/sources: FORCE $(B)/flags | $(FIRST)
 	@$(call remember,$(SOURCES))
