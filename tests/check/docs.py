@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The manuals, the README, --help, the configuration's tables and its example say the same."""
+import html
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+BUILD = os.environ["BUILD"]
+MANUALS = {"oauth2.fcgi": "etc/man/oauth2.fcgi.8", "oauth2-admin": "etc/man/oauth2-admin.1",
+           "oauth2.yaml": "etc/man/oauth2.yaml.5"}
+findings = []
+
+
+def expect(condition, text):
+    if not condition:
+        findings.append(text)
+
+
+def text_of(path):
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def run(*command):
+    result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            check=False)
+    return result.stdout
+
+
+def rendered(path):
+    """A manual as a reader sees it, on one line."""
+    page = re.sub(r"<head>.*?</head>|</?(?!dt|dd|div|p|br)[^>]*>", "", run("mandoc", "-T", "html", path),
+                  flags=re.S)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
+
+
+def check_lint():
+    for path in MANUALS.values():
+        out = run("mandoc", "-T", "lint", "-W", "warning", path)
+        expect(not out.strip(), out.strip())
+
+
+def admin_commands():
+    return sorted({name.replace("_", "-")
+                   for name in re.findall(r"\bcmd_(\w+)\b", text_of("fcgi/admin/main.c"))})
+
+
+def check_help():
+    """Every option and command of --help is in the manual and the other way round."""
+    option = r"(?<![\w-])--[a-z][a-z-]+"
+    admin = f"{BUILD}/oauth2-admin"
+    helps = {"oauth2.fcgi": run(f"{BUILD}/oauth2.fcgi", "--help"),
+             "oauth2-admin": run(admin, "--help") +
+                             "".join(run(admin, command, "--help") for command in admin_commands())}
+    for program, shown in helps.items():
+        manual = rendered(MANUALS[program])
+        for name in sorted(set(re.findall(option, shown)) - set(re.findall(option, manual))):
+            findings.append(f"{MANUALS[program]}: {name} of --help is missing")
+        for name in sorted(set(re.findall(option, manual)) - set(re.findall(option, shown))):
+            findings.append(f"{MANUALS[program]}: {name} is not in --help")
+        expect("--help" in shown, f"{program} --help does not show its options")
+
+
+def check_commands():
+    manual = rendered(MANUALS["oauth2-admin"])
+    shown = run(f"{BUILD}/oauth2-admin", "--help")
+    expect(admin_commands(), "fcgi/admin/main.c: no table of commands found")
+    for name in admin_commands():
+        for where, text in (("its manual", manual), ("--help", shown)):
+            expect(re.search(rf"(?<![\w-]){name}(?![\w-])", text),
+                   f"oauth2-admin: the command {name} is missing in {where}")
+
+
+def schema_keys():
+    """The names in the tables of lib/config: rows of struct schema_key start with .name."""
+    keys = set()
+    for path in pathlib.Path("lib/config").glob("*.c"):
+        text = path.read_text(encoding="utf-8")
+        for table in re.findall(r"struct schema_key \w+\[\] = \{(.*?)\n\};", text, re.S):
+            keys |= set(re.findall(r"\{\s*(?:\.name = )?\"(\w+)\"", table))
+    return keys
+
+
+def check_keys():
+    keys = schema_keys()
+    expect(len(keys) > 40, f"lib/config: only {len(keys)} keys found in the tables")
+    manual = set(re.findall(r"^\.It Cm (\w+) :", text_of(MANUALS["oauth2.yaml"]), re.M))
+    example = set(re.findall(r"^[ #]*(?:- )?\{?([a-z0-9_]+):", text_of("etc/oauth2.yaml"), re.M))
+    example |= set(re.findall(r"[{,] ?([a-z0-9_]+):", text_of("etc/oauth2.yaml")))
+    for name in sorted(keys - manual):
+        findings.append(f"{MANUALS['oauth2.yaml']}: the key {name} is missing")
+    for name in sorted(manual - keys):
+        findings.append(f"{MANUALS['oauth2.yaml']}: {name} is no key of lib/config")
+    for name in sorted(keys - example):
+        findings.append(f"etc/oauth2.yaml: the key {name} is missing")
+
+
+def reasons():
+    """(name, status, error, description) of every row of reason.def that reaches a client."""
+    out = subprocess.run(["cc", "-E", "-P", "-x", "c", "-Ilib", "-"], check=True, text=True,
+                         input='#define REASON(...) ROW(__VA_ARGS__)\n#include "util/reason.def"\n',
+                         stdout=subprocess.PIPE).stdout
+    out = re.sub(r'"\s*"', "", out)
+    text = r'"((?:[^"\\]|\\.)*)"'
+    return re.findall(rf"ROW\(\w+, {text}, ([1-9]\d*), {text}, {text}\)", out)
+
+
+def check_reasons():
+    rows = reasons()
+    expect(len(rows) > 30, f"lib/util/reason.def: only {len(rows)} rows found")
+    manual = rendered(MANUALS["oauth2.yaml"])
+    readme = text_of("README.md")
+    for name, status, error, description in rows:
+        expect(f"{status} {name} " in manual, f"{MANUALS['oauth2.yaml']}: the reason is missing: {name}")
+        expect(description in manual, f"{MANUALS['oauth2.yaml']}: the text is missing: {description}")
+        expect(f"`{error}`" in readme, f"README.md: the error {error} is missing")
+
+
+def check_readme():
+    """Each directory is in the map; each file that is named exists; each hop's function is there."""
+    readme = text_of("README.md")
+    for top in ("lib", "fcgi", "etc", "tests"):
+        for path in pathlib.Path(top).rglob("*"):
+            name = path.as_posix()
+            if path.is_dir() and path.name != "__pycache__" and any(path.iterdir()):
+                parent = path.parent.as_posix()
+                named = f"`{name}`" in readme or f"`{name}/`" in readme
+                expect(named or name.count("/") > 1 and f"`{parent}/`" in readme,
+                       f"README.md: the map does not name {name}")
+    for name in set(re.findall(r"`((?:lib|fcgi|etc|tests)/[\w./-]+)`", readme)):
+        expect(pathlib.Path(name).exists(), f"README.md: there is no {name}")
+    hops = re.findall(r"^\| \d+ \|.*$", readme, re.M)
+    expect(len(hops) == 8, f"README.md: {len(hops)} hops, not eight")
+    for hop in hops:
+        for path, functions in re.findall(r"`([\w/]+\.c)`:((?:,? `\w+`)+)", hop):
+            for function in re.findall(r"`(\w+)`", functions):
+                expect(re.search(rf"^[\w].*\b{function}\(", text_of(path), re.M),
+                       f"README.md: {path} has no function {function}")
+
+
+for check in (check_lint, check_help, check_commands, check_keys, check_reasons, check_readme):
+    try:
+        check()
+    except OSError as error:
+        findings.append(f"{check.__name__}: {error}")
+print("\n".join(findings), end="\n" if findings else "")
+sys.exit(bool(findings))

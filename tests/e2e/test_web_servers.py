@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""The files of etc/ where the cases do not go: TLS, mod_cgi, and what a syntax check says."""
+
+import subprocess
+
+import pytest
+
+import http_client
+import servers
+from configurations import SECRETS
+from test_cases import FORM, basic
+
+TLS_FRONTS = ["apache-fcgid", "apache-cgid", "apache-proxy", "nginx"]
+
+
+def token_request(front, client):
+    return http_client.build("POST", front.path("token"), [
+        ("Content-Type", FORM), ("Authorization", basic(client, SECRETS[client]))],
+        b"grant_type=client_credentials")
+
+
+@pytest.mark.parametrize("name", TLS_FRONTS)
+def test_https_is_told_to_the_program(site, name):
+    """require_tls is on, and no proxy is trusted that could say it instead."""
+    front = site.front(name, "tls")
+    request = token_request(front, "TENANT_CLIENT_ID")
+    plain = front.exchange(request)
+    assert plain.status == 400 and "HTTPS" in plain.json()["error_description"]
+    answer = http_client.exchange(front.tls_port, request, tls=True)
+    assert answer.status == 200, answer.body
+
+
+def mod_cgi(front):
+    servers.apache_snippet(front, "apache-cgi.conf", servers.installed_in_apache(front),
+                           ["alias", "env", "cgi"], mpm="prefork")
+
+
+def test_mod_cgi(site):
+    """apache-cgi.conf says that it works with mod_cgi too."""
+    front = site.front("apache-mod-cgi", "default", mod_cgi)
+    answer = front.exchange(token_request(front, "TENANT_CLIENT_ID"))
+    assert answer.status == 200 and answer.json()["scope"] == "identity_proofing"
+    refused = front.exchange(token_request(front, "far-away"))
+    assert refused.status == 401 and refused.json()["error"] == "invalid_client"
+    large = front.exchange(http_client.build("POST", front.path("token"), [("Content-Type", FORM)],
+                                             b"a=" + 150000 * b"b"))
+    assert large.status == 413 and large.json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("name, command", [
+    ("lighttpd-fcgi", ["lighttpd", "-tt", "-f", "lighttpd.conf"]),
+    ("lighttpd-cgi", ["lighttpd", "-tt", "-f", "lighttpd.conf"]),
+    ("apache-fcgid", ["apache2", "-t", "-f", "apache.conf"]),
+    ("apache-cgid", ["apache2", "-t", "-f", "apache.conf"]),
+    ("apache-proxy", ["apache2", "-t", "-f", "apache.conf"]),
+    ("nginx", ["nginx", "-t", "-q", "-c", "nginx.conf"]),
+])
+def test_no_warnings(site, name, command):
+    """A user who checks the configuration, as the files say, reads no complaint about it."""
+    front = site.front(name, "default")
+    program, *options = command
+    options[-1] = str(front.directory / options[-1])
+    if program == "nginx":
+        options += ["-e", str(front.directory / "check.log"), "-p", str(front.directory)]
+    done = subprocess.run([servers.tool(program), *options], capture_output=True, text=True, check=False,
+                          cwd=front.directory)
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in (done.stdout + done.stderr).lower(), done.stderr
+
+
+def test_lighttpd_takes_modules_twice(site):
+    """The files say to leave a line out if the module is loaded already; forgetting it does no harm."""
+    front = site.front("lighttpd-fcgi", "default")
+    text = (front.directory / "lighttpd.conf").read_text()
+    path = front.write("twice.conf", 'server.modules += ( "mod_fastcgi" )\n' + text)
+    done = subprocess.run([servers.tool("lighttpd"), "-tt", "-f", str(path)], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr

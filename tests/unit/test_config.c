@@ -1,0 +1,1117 @@
+/* SPDX-License-Identifier: MIT */
+/* Configurations, good and bad, from their text to the snapshot or to the messages. */
+#include "config/load.h"
+#include "config_fixtures.h"
+#include "domain/credential.h"
+#include "util/clock.h"
+
+#define NOW_S 1795305600 /* 2026-11-22 */
+#define CASES "tests/unit/config_cases/bad.txt"
+#define CASES_SIZE (1 << 20)
+#define MESSAGES_SIZE 65536
+#define CASE_COUNT_MIN 60
+
+struct word {
+	const char *name;
+	const char *text;
+};
+
+static const struct word words[] = {
+	{ "{server}", "issuer: https://a.example\nsigning_keys: [{file: ec.pem}]" },
+	{ "{client}", "clients: {c: {secrets: [{hash: " SHA256_HASH "}]}}" },
+	{ "{hash}", SHA256_HASH },
+	{ "{bcrypt}", BCRYPT_HASH },
+};
+
+/* One section of the file of cases: its marker line, and the lines up to the next marker. */
+struct section {
+	struct str marker;
+	struct str body;
+};
+
+/* All messages of a load without the name of the directory, each with a newline. */
+static void write_messages(const struct config *config, struct buf *messages)
+{
+	const struct diag *diag = config_diag(config);
+	const struct str prefix = str_of(in_directory(""));
+
+	for (size_t i = 0; i < diag_count(diag); i++) {
+		char memory[2048];
+		struct buf line = buf_init(memory, sizeof(memory));
+		struct str rest;
+
+		diag_render(&line, diag_get(diag, i));
+		rest = buf_view(&line);
+		while (rest.n > 0) {
+			if (str_starts(rest, prefix))
+				rest = str_from(rest, prefix.n);
+			buf_char(messages, rest.p[0]);
+			rest = str_from(rest, 1);
+		}
+		buf_char(messages, '\n');
+	}
+	assert_false(messages->overflow);
+}
+
+static struct config *load_depth(const char *text, enum config_depth depth)
+{
+	write_text("oauth2.yaml", 0600, text);
+	struct config *config = config_load(in_directory("oauth2.yaml"), depth, NOW_S);
+
+	assert_non_null(config);
+	return config;
+}
+
+/* Load a text and expect these messages. */
+static struct config *load_expecting(
+	const char *text, enum config_depth depth, const char *expected)
+{
+	static char memory[MESSAGES_SIZE];
+	struct buf messages = buf_init(memory, sizeof(memory) - 1);
+	struct config *config = load_depth(text, depth);
+
+	write_messages(config, &messages);
+	memory[messages.n] = '\0';
+	assert_string_equal(memory, expected);
+	return config;
+}
+
+static const struct snapshot *load_good(const char *text, struct config **config)
+{
+	*config = load_expecting(text, CONFIG_CHECK, "");
+	assert_non_null(config_snapshot(*config));
+	return config_snapshot(*config);
+}
+
+static void assert_text(struct str s, const char *expected)
+{
+	if (!str_eq(s, str_of(expected)))
+		fail_msg("\"%.*s\" instead of \"%s\"", (int)s.n, s.p, expected);
+}
+
+/* ---- the file of cases ---- */
+
+static bool is_marker(struct str line)
+{
+	return str_starts(line, STR("=== ")) || str_starts(line, STR("--- "));
+}
+
+/* Take a section off the text; false at its end. */
+static bool next_section(struct str *text, struct section *section)
+{
+	struct str line;
+
+	if (text->n == 0)
+		return false;
+	str_cut(text, '\n', &section->marker);
+	const char *start = text->p;
+
+	section->body = (struct str){ start, 0 };
+	while (text->n > 0) {
+		struct str rest = *text;
+
+		str_cut(&rest, '\n', &line);
+		if (is_marker(line))
+			break;
+		*text = rest;
+		section->body.n = (size_t)(line.p - start) + line.n + 1;
+	}
+	return true;
+}
+
+static void expand(struct str body, struct buf *text)
+{
+	while (body.n > 0) {
+		const struct word *word = NULL;
+
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+			if (str_starts(body, str_of(words[i].name)))
+				word = &words[i];
+		}
+		if (word != NULL)
+			buf_text(text, word->text);
+		else
+			buf_char(text, body.p[0]);
+		body = str_from(body, word == NULL ? 1 : strlen(word->name));
+	}
+	buf_char(text, '\0');
+	assert_false(text->overflow);
+}
+
+/* Read the sections of one case; the text that is expected is the last of them. */
+static struct str prepare_case(struct str *cases, struct str body, char *main_text)
+{
+	struct section section;
+	struct buf text = buf_init(main_text, MESSAGES_SIZE);
+
+	expand(body, &text);
+	while (next_section(cases, &section)) {
+		static char other[MESSAGES_SIZE];
+		struct buf file = buf_init(other, sizeof(other));
+		char name[64];
+
+		if (str_eq(section.marker, STR("--- expect")))
+			return section.body;
+		assert_true(str_starts(section.marker, STR("--- file ")));
+		struct str path = str_from(section.marker, 9);
+
+		snprintf(name, sizeof(name), "%.*s", (int)path.n, path.p);
+		expand(section.body, &file);
+		write_text(name, 0600, other);
+	}
+	fail_msg("a case without messages at the end of " CASES);
+	return STR("");
+}
+
+/* The blank line before the next case is none of the messages. */
+static struct str without_blank_line(struct str expected)
+{
+	if (str_ends(expected, STR("\n\n")))
+		expected.n--;
+	return expected;
+}
+
+static bool run_case(struct str *cases, const struct section *section)
+{
+	static char main_text[MESSAGES_SIZE], memory[MESSAGES_SIZE];
+	struct buf messages = buf_init(memory, sizeof(memory));
+	struct str expected =
+		without_blank_line(prepare_case(cases, section->body, main_text));
+	struct config *config = load_depth(main_text, CONFIG_CHECK);
+
+	write_messages(config, &messages);
+	bool is_equal = str_eq(buf_view(&messages), expected);
+	bool is_refused = config_snapshot(config) == NULL &&
+			  diag_error_count(config_diag(config)) > 0;
+
+	if (!is_equal)
+		fprintf(stderr, "%.*s\n--- expected\n%.*s--- got\n%.*s\n",
+			(int)section->marker.n, section->marker.p, (int)expected.n, expected.p,
+			(int)messages.n, memory);
+	if (!is_refused)
+		fprintf(stderr, "%.*s was not refused\n", (int)section->marker.n,
+			section->marker.p);
+	config_free(config);
+	return is_equal && is_refused;
+}
+
+
+static void test_bad(void **state)
+{
+	static char memory[CASES_SIZE];
+	FILE *file = fopen(CASES, "r");
+	size_t count = 0, failed = 0;
+	struct section section;
+
+	(void)state;
+	if (file == NULL)
+		fail_msg("cannot open " CASES "; run the tests from the top directory");
+	struct str cases = { memory, fread(memory, 1, sizeof(memory), file) };
+
+	fclose(file);
+	assert_true(next_section(&cases, &section)); /* the heading */
+	while (next_section(&cases, &section)) {
+		assert_true(str_starts(section.marker, STR("=== ")));
+		failed += !run_case(&cases, &section);
+		count++;
+	}
+	print_message("%zu bad configurations\n", count);
+	assert_true(count >= CASE_COUNT_MIN);
+	assert_int_equal(failed, 0);
+}
+
+/* ---- good configurations ---- */
+
+#define SERVER "issuer: https://a.example\nsigning_keys: [{file: ec.pem}]\n"
+#define CLIENT "clients: {c: {secrets: [{hash: " SHA256_HASH "}]}}\n"
+
+static void assert_texts(struct str_list list, const char *const *expected, size_t count)
+{
+	assert_int_equal(list.count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_text(list.items[i], expected[i]);
+}
+
+static void assert_scopes(struct scope_list list, const char *expected)
+{
+	char memory[256];
+	struct buf buf = buf_init(memory, sizeof(memory));
+
+	scope_list_write(&buf, list);
+	assert_text(buf_view(&buf), expected);
+}
+
+static bool has_address(struct netmask_list list, const char *text)
+{
+	struct netaddr address;
+
+	assert_true(netaddr_parse(str_of(text), &address));
+	return netmask_list_has(list, &address);
+}
+
+static const struct client *find_client(const struct snapshot *snapshot, const char *id)
+{
+	const struct client *client = client_find(&snapshot->clients, str_of(id));
+
+	assert_non_null(client);
+	return client;
+}
+
+/* What holds when nothing is said. */
+static void test_defaults(void **state)
+{
+	struct config *config;
+	const struct snapshot *s = load_good(SERVER CLIENT, &config);
+	const struct client *c = find_client(s, "c");
+	char thumbprint[JWK_THUMBPRINT_LEN + 1];
+
+	(void)state;
+	assert_text(s->issuer, "https://a.example");
+	assert_text(s->base_url, "https://a.example/oauth2");
+	assert_text(s->base_path, "/oauth2");
+	assert_text(s->issuer_path, "");
+	assert_true(s->require_tls);
+	assert_int_equal(s->trusted_proxies.count, 0);
+	assert_int_equal(s->access_token.lifetime_s, 300);
+	assert_int_equal(s->access_token.reuse_s, 0);
+	assert_int_equal(s->access_token.profile, PROFILE_CIAM);
+	assert_int_equal(s->access_token.audience.count, 0);
+	assert_int_equal(s->keyring.count, 1);
+	assert_ptr_equal(s->keyring.active, &s->keyring.keys[0]);
+	assert_int_equal(s->keyring.active->state, KEY_ACTIVE);
+	assert_int_equal(s->keyring.active->alg, JOSE_ALG_ES256);
+	assert_non_null(s->keyring.active->signer);
+	assert_int_equal(jwk_thumbprint(s->keyring.active->pkey, thumbprint), REASON_NONE);
+	assert_text(s->keyring.active->kid, thumbprint);
+	assert_int_equal(s->scopes.count, 0);
+	assert_int_equal(s->clients.count, 1);
+	assert_int_equal(s->state.n, 0);
+	assert_false(s->assertions.token_endpoint_audience);
+	assert_int_equal(s->assertions.max_lifetime_s, 3600);
+	assert_int_equal(s->assertions.leeway_s, 10);
+	assert_int_equal(s->throttle.failures, 0);
+	assert_int_equal(s->throttle.address_failures, 0);
+	assert_false(s->introspection);
+	assert_false(s->revocation);
+	assert_false(s->metrics);
+	assert_int_equal(s->cors_origins.count, 0);
+	assert_int_equal(s->log.file.n, 0);
+	assert_int_equal(s->log.level, LOG_LEVEL_INFO);
+	assert_int_equal(s->log.format, LOG_FORMAT_JSON);
+	assert_int_equal(s->metrics_allowed_ips.count, 2);
+	assert_true(has_address(s->metrics_allowed_ips, "127.0.0.1"));
+	assert_true(has_address(s->metrics_allowed_ips, "::1"));
+	assert_text(c->id, "c");
+	assert_int_equal(c->name.n, 0);
+	assert_true(c->enabled);
+	assert_int_equal(c->grants, GRANT_BIT(GRANT_CLIENT_CREDENTIALS));
+	assert_int_equal(c->auth_methods,
+		AUTH_BIT(AUTH_SECRET_BASIC) | AUTH_BIT(AUTH_SECRET_POST));
+	assert_int_equal(c->scopes.count + c->default_scopes.count, 0);
+	assert_int_equal(c->allowed_ips.count + c->resources.count + c->audience.count, 0);
+	assert_int_equal(c->claims.n + c->key_count, 0);
+	assert_int_equal(c->token_lifetime_s, 0);
+	assert_false(c->has_profile);
+	assert_false(c->certificate_bound || c->dpop_bound || c->may_introspect);
+	config_free(config);
+}
+
+static const char full_text[] =
+	"issuer: http://localhost:8080/tenant/\n"
+	"base_url: https://auth.example.com/oauth2/\n"
+	"require_tls: true\n"
+	"trusted_proxies: [127.0.0.1, ::1, 10.0.0.0/8, 2001:db8::/32]\n"
+	"access_token:\n"
+	"  lifetime: 600\n"
+	"  profile: rfc9068\n"
+	"  audience: [https://api.example.com, api, api]\n"
+	"signing_keys:\n"
+	"  - {file: rsa.pem, alg: PS256, kid: 2026-11, state: active}\n"
+	"  - {file: ed.pem, state: next}\n"
+	"  - {file: ec.pem, alg: ES256, kid: old, state: retired}\n"
+	"scopes:\n"
+	"  orders:read: {audience: https://orders.example.com}\n"
+	"  identity_proofing: {description: Identity proofing API}\n"
+	"  zero:\n"
+	"clients:\n"
+	"  TENANT_CLIENT_ID:\n"
+	"    name: Tenant application\n"
+	"    enabled: false\n"
+	"    grants: []\n"
+	"    scopes: [zero, identity_proofing, zero, orders:read]\n"
+	"    default_scopes: [orders:read, identity_proofing]\n"
+	"    secrets:\n"
+	"      - hash: SHA256\n"
+	"      - hash: \"" BCRYPT_HASH "\"\n"
+	"        label: old\n"
+	"        not_before: 2026-11-01T00:00:00Z\n"
+	"        expires: 2026-12-31\n"
+	"      - file: secret-crlf\n"
+	"    auth_methods: [client_secret_post]\n"
+	"    jwks: {keys: [{kty: OKP, crv: Ed25519, kid: 7, alg: EdDSA,\n"
+	"      x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}\n"
+	"    tls_client_auth_subject_dn: \"CN=client\\\\, one+UID=1,O=Example,2.5.4.5=x\"\n"
+	"    tls_client_certificate_bound_access_tokens: false\n"
+	"    dpop_bound_access_tokens: false\n"
+	"    allowed_ips: [203.0.113.0/24, 2001:db8::1]\n"
+	"    resources: [https://orders.example.com, urn:x:y]\n"
+	"    token_lifetime: 86400\n"
+	"    token_profile: ciam\n"
+	"    audience: [a, b]\n"
+	"    claims: {tenant: acme}\n"
+	"    introspect: false\n"
+	"  012: {secrets: [{file: secret}], default_scopes: []}\n"
+	"assertions: {audience: issuer_or_token_endpoint, max_lifetime: 60, leeway: 0}\n"
+	"throttle: {failures: 0}\n"
+	"endpoints: {introspection: false, revocation: false, metrics: false}\n"
+	"cors_origins: [https://app.example.com, 'http://localhost:3000', 'http://[::1]:80']\n"
+	"log: {file: logs/oauth2.log, level: debug, format: text}\n"
+	"metrics: {allowed_ips: [192.0.2.0/24]}\n";
+
+static const struct snapshot *load_full(struct config **config)
+{
+	static char text[sizeof(full_text) + sizeof(SHA256_HASH)];
+	const char *at = strstr(full_text, "SHA256");
+
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - full_text), full_text, SHA256_HASH,
+		at + strlen("SHA256"));
+	return load_good(text, config);
+}
+
+static void test_full_server(void **state)
+{
+	static const char *const audience[] = { "https://api.example.com", "api" };
+	static const char *const origins[] = { "https://app.example.com",
+		"http://localhost:3000", "http://[::1]:80" };
+	struct config *config;
+	const struct snapshot *s = load_full(&config);
+
+	(void)state;
+	assert_text(s->issuer, "http://localhost:8080/tenant/");
+	assert_text(s->base_url, "https://auth.example.com/oauth2");
+	assert_text(s->issuer_path, "/tenant");
+	assert_true(s->require_tls);
+	assert_int_equal(s->trusted_proxies.count, 4);
+	assert_true(has_address(s->trusted_proxies, "::1"));
+	assert_true(has_address(s->trusted_proxies, "10.1.2.3"));
+	assert_true(has_address(s->trusted_proxies, "2001:db8:1::"));
+	assert_false(has_address(s->trusted_proxies, "192.0.2.1"));
+	assert_int_equal(s->access_token.lifetime_s, 600);
+	assert_int_equal(s->access_token.profile, PROFILE_RFC9068);
+	assert_texts(s->access_token.audience, audience, 2);
+	assert_true(s->assertions.token_endpoint_audience);
+	assert_int_equal(s->assertions.max_lifetime_s, 60);
+	assert_int_equal(s->assertions.leeway_s, 0);
+	assert_int_equal(s->throttle.failures, 0);
+	assert_int_equal(s->throttle.address_failures, 0);
+	assert_texts(s->cors_origins, origins, 3);
+	assert_text(s->log.file, in_directory("logs/oauth2.log"));
+	assert_int_equal(s->log.level, LOG_LEVEL_DEBUG);
+	assert_int_equal(s->log.format, LOG_FORMAT_TEXT);
+	assert_int_equal(s->metrics_allowed_ips.count, 1);
+	assert_true(has_address(s->metrics_allowed_ips, "192.0.2.9"));
+	config_free(config);
+}
+
+static void test_full_keys_and_scopes(void **state)
+{
+	static const struct {
+		enum jose_alg alg;
+		enum key_state state;
+	} keys[] = {
+		{ JOSE_ALG_PS256, KEY_ACTIVE },
+		{ JOSE_ALG_EDDSA, KEY_NEXT },
+		{ JOSE_ALG_ES256, KEY_RETIRED },
+	};
+	struct config *config;
+	const struct snapshot *s = load_full(&config);
+
+	(void)state;
+	assert_int_equal(s->keyring.count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(s->keyring.keys[i].alg, keys[i].alg);
+		assert_int_equal(s->keyring.keys[i].state, keys[i].state);
+		assert_int_equal(s->keyring.keys[i].signer != NULL, i == 0);
+	}
+	assert_ptr_equal(s->keyring.active, &s->keyring.keys[0]);
+	assert_text(s->keyring.keys[0].kid, "2026-11");
+	assert_int_equal(s->keyring.keys[1].kid.n, JWK_THUMBPRINT_LEN);
+	assert_int_equal(s->scopes.count, 3);
+	assert_text(s->scopes.items[0].token, "identity_proofing");
+	assert_text(s->scopes.items[0].description, "Identity proofing API");
+	assert_text(s->scopes.items[1].token, "orders:read");
+	assert_text(s->scopes.items[1].audience, "https://orders.example.com");
+	assert_text(s->scopes.items[2].token, "zero");
+	config_free(config);
+}
+
+static void test_full_client(void **state)
+{
+	static const char *const resources[] = { "https://orders.example.com", "urn:x:y" };
+	static const char *const audience[] = { "a", "b" };
+	struct config *config;
+	const struct client *c = find_client(load_full(&config), "TENANT_CLIENT_ID");
+
+	(void)state;
+	assert_text(c->name, "Tenant application");
+	assert_false(c->enabled);
+	assert_int_equal(c->grants, 0);
+	assert_scopes(c->scopes, "zero identity_proofing orders:read");
+	assert_scopes(c->default_scopes, "orders:read identity_proofing");
+	assert_int_equal(c->auth_methods, AUTH_BIT(AUTH_SECRET_POST));
+	assert_int_equal(c->key_count, 1);
+	assert_string_equal(c->keys[0].kid, "7");
+	assert_int_equal(c->keys[0].alg, JOSE_ALG_EDDSA);
+	assert_int_equal(c->allowed_ips.count, 2);
+	assert_true(has_address(c->allowed_ips, "203.0.113.7"));
+	assert_texts(c->resources, resources, 2);
+	assert_int_equal(c->token_lifetime_s, 86400);
+	assert_true(c->has_profile);
+	assert_int_equal(c->profile, PROFILE_CIAM);
+	assert_texts(c->audience, audience, 2);
+	assert_text(c->claims, ",\"tenant\":\"acme\"");
+	config_free(config);
+}
+
+static void test_full_secrets(void **state)
+{
+	unsigned char digest[SECRET_DIGEST_SIZE];
+	struct config *config;
+	const struct snapshot *s = load_full(&config);
+	const struct client *c = find_client(s, "TENANT_CLIENT_ID");
+
+	(void)state;
+	assert_int_equal(c->secret_count, 3);
+	assert_int_equal(c->secrets[0].kind, SECRET_SHA256);
+	assert_true(secret_digest(STR("test"), digest));
+	assert_memory_equal(c->secrets[0].digest, digest, sizeof(digest));
+	assert_int_equal(c->secrets[1].kind, SECRET_CRYPT);
+	assert_text(c->secrets[1].text, BCRYPT_HASH);
+	assert_text(c->secrets[1].label, "old");
+	assert_int_equal(c->secrets[1].not_before_s, 1793491200);
+	assert_int_equal(c->secrets[1].expires_s, 1798675200);
+	assert_int_equal(c->secrets[2].kind, SECRET_PLAIN);
+	assert_text(c->secrets[2].text, "a secret of one line");
+	assert_true(secret_digest(STR("a secret of one line"), digest));
+	assert_memory_equal(c->secrets[2].digest, digest, sizeof(digest));
+	c = find_client(s, "012");
+	assert_text(c->secrets[0].text, "a secret of one line");
+	assert_int_equal(c->default_scopes.count, 0);
+	assert_text(s->dummy_hash, BCRYPT_HASH);
+	config_free(config);
+}
+
+/* All that holds of this version's limits, and of clients that cannot get in. */
+static void test_warnings(void **state)
+{
+	struct config *config = load_expecting(
+		SERVER "clients: {}\n", CONFIG_CHECK,
+		"oauth2.yaml:3:1: warning: no client is configured, so nobody can get a token\n");
+
+	(void)state;
+	assert_non_null(config_snapshot(config));
+	config_free(config);
+	config = load_expecting(SERVER, CONFIG_CHECK,
+		"oauth2.yaml:1:1: warning: no client is configured, so nobody can get a token\n");
+	assert_non_null(config_snapshot(config));
+	config_free(config);
+	config = load_expecting(SERVER "clients:\n"
+				       "  a:\n"
+				       "    secrets:\n"
+				       "      - {file: secret, expires: 2026-11-21}\n"
+				       "      - {file: secret, expires: 2026-11-22}\n"
+				       "  b: {secrets: [{file: secret, expires: 2026-11-22}]}\n"
+				       "  c: {secrets: [{file: secret, expires: 2026-11-23}]}\n"
+				       "  d:\n"
+				       "  e: {secrets: [{file: secret}], auth_methods: []}\n",
+		CONFIG_CHECK,
+		"oauth2.yaml:6:7: warning: all secrets of \"a\" have expired\n"
+		"oauth2.yaml:8:16: warning: this secret of \"b\" has expired\n"
+		"oauth2.yaml:10:3: warning: the client \"d\" has no way to authenticate\n"
+		"oauth2.yaml:11:3: warning: the client \"e\" has no way to authenticate\n");
+	assert_non_null(config_snapshot(config));
+	config_free(config);
+}
+
+static void test_unavailable(void **state)
+{
+	struct config *config = load_expecting(
+		SERVER "state: lmdb:state\n"
+		       "access_token: {reuse: 149}\n"
+		       "throttle: {failures: 5}\n"
+		       "endpoints: {introspection: true, revocation: true, metrics: true}\n"
+		       "clients:\n"
+		       "  a:\n"
+		       "    auth_methods: [client_secret_jwt, tls_client_auth]\n"
+		       "    secrets: [{file: secret-32}]\n"
+		       "    tls_client_auth_san_ip: \"::1\"\n"
+		       "    tls_client_certificate_bound_access_tokens: true\n"
+		       "    dpop_bound_access_tokens: true\n"
+		       "    introspect: true\n",
+		CONFIG_CHECK,
+		"oauth2.yaml:3:1: warning: \"state\" is not available in this version\n"
+		"oauth2.yaml:4:16: warning: \"reuse\" is not available in this version\n"
+		"oauth2.yaml:5:1: warning: \"throttle\" is not available in this version\n"
+		"oauth2.yaml:6:13: warning: \"introspection\" is not available in this version\n"
+		"oauth2.yaml:6:34: warning: \"revocation\" is not available in this version\n"
+		"oauth2.yaml:6:52: warning: \"metrics\" is not available in this version\n"
+		"oauth2.yaml:8:3: warning: the client \"a\" cannot authenticate: none of its "
+		"auth_methods is available in this version\n"
+		"oauth2.yaml:9:20: warning: \"client_secret_jwt\" is not available in this "
+		"version\n"
+		"oauth2.yaml:9:39: warning: \"tls_client_auth\" is not available in this version\n"
+		"oauth2.yaml:12:5: warning: \"tls_client_certificate_bound_access_tokens\" is "
+		"not available in this version\n"
+		"oauth2.yaml:13:5: warning: \"dpop_bound_access_tokens\" is not available in "
+		"this version\n"
+		"oauth2.yaml:14:5: warning: \"introspect\" is not available in this version\n");
+	const struct snapshot *s = config_snapshot(config);
+
+	(void)state;
+	assert_non_null(s);
+	assert_true(str_starts(s->state, STR("lmdb:")));
+	assert_text(str_from(s->state, STR("lmdb:").n), in_directory("state"));
+	assert_int_equal(s->access_token.reuse_s, 149);
+	assert_int_equal(s->throttle.failures, 5);
+	assert_int_equal(s->throttle.address_failures, 50);
+	assert_int_equal(s->throttle.window_s, 60);
+	assert_true(find_client(s, "a")->certificate_bound);
+	assert_true(find_client(s, "a")->dpop_bound);
+	config_free(config);
+}
+
+static void test_claims(void **state)
+{
+	static const struct {
+		const char *yaml;
+		const char *json;
+	} table[] = {
+		{ "{}", "" },
+		{ "{a: b}", ",\"a\":\"b\"" },
+		{ "{t: true, f: false, n: null}", ",\"t\":true,\"f\":false,\"n\":null" },
+		{ "{t: 'true', f: \"false\", n: 'null'}",
+			",\"t\":\"true\",\"f\":\"false\",\"n\":\"null\"" },
+		{ "{a: no, b: ~, c: True, d: , e: NULL}",
+			",\"a\":\"no\",\"b\":\"~\",\"c\":\"True\",\"d\":\"\",\"e\":\"NULL\"" },
+		{ "{a: 0, b: -5, c: 123456789012345678}",
+			",\"a\":0,\"b\":-5,\"c\":123456789012345678" },
+		{ "{a: 012, b: 1e3, c: 0x1f, d: +1, e: 00, f: -}",
+			",\"a\":\"012\",\"b\":\"1e3\",\"c\":\"0x1f\",\"d\":\"+1\",\"e\":\"00\","
+			"\"f\":\"-\"" },
+		{ "{a: 1.50, b: -0.5, c: .5, d: 1., e: 1.2.3, f: 1_000}",
+			",\"a\":1.50,\"b\":-0.5,\"c\":\".5\",\"d\":\"1.\",\"e\":\"1.2.3\","
+			"\"f\":\"1_000\"" },
+		{ "{a: '5', b: \"1.5\"}", ",\"a\":\"5\",\"b\":\"1.5\"" },
+		{ "{a: [], b: {}, c: [1, [x, {d: e}], true]}",
+			",\"a\":[],\"b\":{},\"c\":[1,[\"x\",{\"d\":\"e\"}],true]" },
+		{ "{\"a\\\"b\": \"x\\ny\\u0001\", ü: ß}",
+			",\"a\\\"b\":\"x\\ny\\u0001\",\"ü\":\"ß\"" },
+		{ "{a: ::1, b: 2026-11-22}", ",\"a\":\"::1\",\"b\":\"2026-11-22\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char text[1024];
+		struct config *config;
+
+		snprintf(text, sizeof(text),
+			SERVER "clients: {c: {secrets: [{hash: %s}], claims: %s}}\n",
+			SHA256_HASH, table[i].yaml);
+		const struct snapshot *s = load_good(text, &config);
+
+		assert_text(find_client(s, "c")->claims, table[i].json);
+		config_free(config);
+	}
+}
+
+static void test_long_claims(void **state)
+{
+	static char text[20000];
+	struct config *config;
+
+	(void)state;
+	int n = snprintf(text, sizeof(text),
+		SERVER "clients: {c: {secrets: [{hash: %s}], claims: {a: \"", SHA256_HASH);
+
+	memset(text + n, '"', 10000);
+	for (size_t i = 0; i < 10000; i += 2)
+		text[(size_t)n + i] = '\\';
+	snprintf(text + n + 10000, sizeof(text) - (size_t)n - 10000, "\"}}}\n");
+	const struct snapshot *s = load_good(text, &config);
+
+	assert_int_equal(find_client(s, "c")->claims.n, strlen(",\"a\":\"\"") + 10000);
+	config_free(config);
+}
+
+static void test_require_tls(void **state)
+{
+	static const struct {
+		const char *text;
+		bool expected;
+	} table[] = {
+		{ "issuer: https://a.example\n", true },
+		{ "issuer: https://a.example\nrequire_tls: false\n", false },
+		{ "issuer: http://127.0.0.1\n", false },
+		{ "issuer: http://[::1]:8080\n", false },
+		{ "issuer: http://localhost\nrequire_tls: true\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char text[512];
+		struct config *config;
+
+		snprintf(text, sizeof(text), "%ssigning_keys: [{file: ec.pem}]\n" CLIENT,
+			table[i].text);
+		assert_int_equal(load_good(text, &config)->require_tls, table[i].expected);
+		config_free(config);
+	}
+}
+
+/* The slow check of the halves of a key is not made for serving. */
+static void test_depth(void **state)
+{
+	struct config *config = load_expecting(
+		"issuer: https://a.example\nsigning_keys: [{file: mixed.pem}]\n" CLIENT,
+		CONFIG_SERVE, "");
+
+	(void)state;
+	assert_non_null(config_snapshot(config));
+	config_free(config);
+}
+
+/* ---- several files ---- */
+
+static const char including_text[] =
+	SERVER "include: [clients.d/*.yaml, one.yaml, 'none*.yaml', 'no/such/*.yaml']\n"
+	       "scopes: {main: {}}\n";
+
+static void write_included(void)
+{
+	write_text("clients.d/b.yaml", 0600, "clients: {b: {scopes: [a, main], secrets: [{file: ../secret}]}}\n");
+	write_text("clients.d/a.yaml", 0600, "scopes: {a: }\nclients: {a: {scopes: [a], secrets: [{file: s}]}}\n");
+	write_text("clients.d/s", 0600, "inner\n");
+	write_text("clients.d/ignored.txt", 0600, "[");
+	write_text("one.yaml", 0600, "clients:\n  one: {secrets: [{file: secret}]}\n");
+}
+
+static void remove_included(void)
+{
+	static const char *const names[] = { "clients.d/a.yaml", "clients.d/b.yaml", "clients.d/s",
+		"clients.d/ignored.txt", "one.yaml" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(unlink(in_directory(names[i])), 0);
+}
+
+static void test_include(void **state)
+{
+	struct config *config;
+
+	(void)state;
+	write_included();
+	const struct snapshot *s = load_good(including_text, &config);
+
+	assert_int_equal(s->clients.count, 3);
+	assert_scopes(find_client(s, "b")->scopes, "a main");
+	assert_text(find_client(s, "a")->secrets[0].text, "inner");
+	assert_text(find_client(s, "b")->secrets[0].text, "a secret of one line");
+	find_client(s, "one");
+	config_free(config);
+	remove_included();
+}
+
+static void test_include_pattern_of_directories(void **state)
+{
+	struct config *config;
+
+	(void)state;
+	assert_int_equal(mkdir(in_directory("t[1]"), 0700), 0);
+	assert_int_equal(mkdir(in_directory("t2"), 0700), 0);
+	write_text("t[1]/clients.yaml", 0600, "clients: {one: {secrets: [{file: ../secret}]}}\n");
+	const struct snapshot *s =
+		load_good(SERVER "include: ['t*/clients.yaml']\n", &config);
+
+	find_client(s, "one");
+	assert_false(watch_changed(config_watch(config)));
+	write_text("t2/clients.yaml", 0600, "clients: {two: {secrets: [{file: ../secret}]}}\n");
+	assert_true(watch_changed(config_watch(config)));
+	config_free(config);
+	s = load_good(SERVER "include: ['t?/clients.yaml']\n", &config);
+	assert_null(client_find(&s->clients, STR("one")));
+	find_client(s, "two");
+	config_free(config);
+	write_text("t[1]/main.yaml", 0600,
+		"issuer: https://a.example\nsigning_keys: [{file: ../ec.pem}]\n"
+		"include: ['c*.yaml']\n");
+	config = config_load(in_directory("t[1]/main.yaml"), CONFIG_CHECK, NOW_S);
+	assert_non_null(config_snapshot(config));
+	find_client(config_snapshot(config), "one");
+	config_free(config);
+}
+
+static bool locate(const struct config *config, const char *keys, struct place *place)
+{
+	struct str list[8], rest = str_of(keys);
+	size_t count = 0;
+
+	while (rest.n > 0)
+		str_cut(&rest, ' ', &list[count++]);
+	return config_locate(config, list, count, place);
+}
+
+static void test_locate(void **state)
+{
+	static const struct {
+		const char *keys;
+		const char *file; /* NULL: nowhere */
+		unsigned line, column;
+	} table[] = {
+		{ "issuer", "oauth2.yaml", 1, 1 },
+		{ "signing_keys 0 file", "oauth2.yaml", 2, 17 },
+		{ "signing_keys 0", "oauth2.yaml", 2, 16 },
+		{ "signing_keys 1", NULL, 0, 0 },
+		{ "signing_keys x", NULL, 0, 0 },
+		{ "scopes main", "oauth2.yaml", 4, 10 },
+		{ "scopes a", "clients.d/a.yaml", 1, 10 },
+		{ "clients a scopes", "clients.d/a.yaml", 2, 15 },
+		{ "clients a scopes 0", "clients.d/a.yaml", 2, 24 },
+		{ "clients one secrets", "one.yaml", 2, 9 },
+		{ "clients one token_lifetime", NULL, 0, 0 },
+		{ "clients two", NULL, 0, 0 },
+		{ "issuer x", NULL, 0, 0 },
+		{ "access_token lifetime", NULL, 0, 0 },
+	};
+	struct config *config;
+	struct place place;
+
+	(void)state;
+	write_included();
+	load_good(including_text, &config);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_int_equal(
+			locate(config, table[i].keys, &place), table[i].file != NULL);
+		assert_int_equal(place.line, table[i].line);
+		assert_int_equal(place.column, table[i].column);
+		if (table[i].file == NULL)
+			assert_null(place.file);
+		else
+			assert_string_equal(place.file, in_directory(table[i].file));
+	}
+	config_release_text(config);
+	assert_false(locate(config, "issuer", &place));
+	assert_text(config_snapshot(config)->issuer, "https://a.example");
+	find_client(config_snapshot(config), "one");
+	config_free(config);
+	remove_included();
+}
+
+/* ---- what is watched ---- */
+
+static void test_watched(void **state)
+{
+	static const char *const files[] = { "oauth2.yaml", "one.yaml", "clients.d/a.yaml",
+		"clients.d/s", "watched.pem", "watched.json", "none-yet.yaml" };
+
+	(void)state;
+	write_included();
+	make_key("watched.pem", EVP_EC_gen("P-256"));
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		write_text("watched.json", 0600,
+			"{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", "
+			"\"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}");
+		struct config *config = load_depth(
+			"issuer: https://a.example\n"
+			"signing_keys: [{file: watched.pem}]\n"
+			"scopes: {main: }\n"
+			"include: [clients.d/*.yaml, one.yaml, none*.yaml]\n"
+			"clients: {w: {secrets: [{file: secret}], jwks_file: watched.json}}\n",
+			CONFIG_SERVE);
+
+		assert_non_null(config_snapshot(config));
+		assert_false(watch_changed(config_watch(config)));
+		write_text(files[i], 0600, "changed: [");
+		if (!watch_changed(config_watch(config)))
+			fail_msg("a change of %s is not seen", files[i]);
+		config_free(config);
+		write_included();
+		make_key("watched.pem", EVP_EC_gen("P-256"));
+	}
+	assert_int_equal(unlink(in_directory("none-yet.yaml")), 0);
+	remove_included();
+}
+
+/* A configuration that was refused is watched as well, so that its repair is seen. */
+static void test_watched_when_refused(void **state)
+{
+	struct config *config = load_depth(
+		"issuer: https://a.example\nsigning_keys: [{file: later.pem}]\n", CONFIG_SERVE);
+
+	(void)state;
+	assert_null(config_snapshot(config));
+	assert_false(watch_changed(config_watch(config)));
+	make_key("later.pem", EVP_EC_gen("P-256"));
+	assert_true(watch_changed(config_watch(config)));
+	config_free(config);
+	assert_int_equal(unlink(in_directory("later.pem")), 0);
+}
+
+/* ---- limits ---- */
+
+static void test_main_file(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *message;
+	} table[] = {
+		{ "no-such.yaml",
+			"no-such.yaml: error: cannot be opened: No such file or directory\n" },
+		{ "loop", "loop: error: cannot be opened: Too many levels of symbolic links\n" },
+		{ "directory", "directory: error: is not a regular file\n" },
+		{ "fifo", "fifo: error: is not a regular file\n" },
+		{ "huge.yaml",
+			"huge.yaml: error: is too large, or grew while it was read\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char memory[512];
+		struct buf messages = buf_init(memory, sizeof(memory));
+		struct config *config =
+			config_load(in_directory(table[i].name), CONFIG_CHECK, NOW_S);
+
+		assert_non_null(config);
+		assert_null(config_snapshot(config));
+		write_messages(config, &messages);
+		assert_text(buf_view(&messages), table[i].message);
+		config_free(config);
+	}
+}
+
+/* Cheap to send, and quadratic in libyaml if it were read to its end. */
+static void test_brackets(void **state)
+{
+	static char text[100001];
+	static const char *const openers = "[{";
+
+	(void)state;
+	for (size_t i = 0; openers[i] != '\0'; i++) {
+		memset(text, openers[i], sizeof(text) - 1);
+		int64_t start_us = clock_steady_us();
+		struct config *config = load_expecting(text, CONFIG_CHECK,
+			"oauth2.yaml:1:17: error: nested too deeply: at most 16 levels are read\n");
+		int64_t spent_us = clock_steady_us() - start_us;
+
+		print_message("100,000 times %c: %lld us\n", openers[i], (long long)spent_us);
+		assert_true(spent_us < 100000);
+		config_free(config);
+	}
+}
+
+#define MANY 100000
+
+static void write_many(const char *name, bool twice)
+{
+	FILE *file = fopen(in_directory(name), "w");
+
+	assert_non_null(file);
+	fputs(SERVER "scopes: {identity_proofing: {}}\nclients:\n", file);
+	for (unsigned i = 0; i < MANY; i++)
+		fprintf(file,
+			"  tenant-%06u:\n    scopes: [identity_proofing]\n    secrets:\n"
+			"      - hash: sha256:%064x\n",
+			i * 7919 % MANY, i);
+	if (twice)
+		fputs("  tenant-000000: {}\n", file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void test_many_clients(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	write_many("many.yaml", false);
+	assert_int_equal(stat(in_directory("many.yaml"), &st), 0);
+	int64_t start_us = clock_steady_us();
+	struct config *config = config_load(in_directory("many.yaml"), CONFIG_SERVE, NOW_S);
+	int64_t spent_us = clock_steady_us() - start_us;
+
+	assert_non_null(config);
+	const struct snapshot *s = config_snapshot(config);
+
+	assert_non_null(s);
+	assert_int_equal(s->clients.count, MANY);
+	print_message("%d clients, %lld bytes of YAML: %lld ms, %zu bytes per client\n", MANY,
+		(long long)st.st_size, (long long)spent_us / 1000,
+		arena_used(s->arena) / MANY);
+	assert_true(spent_us < 10000000);
+	assert_true(arena_used(s->arena) / MANY < 512);
+	for (unsigned i = 0; i < MANY; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "tenant-%06u", i);
+		assert_non_null(client_find(&s->clients, str_of(id)));
+	}
+	assert_null(client_find(&s->clients, STR("tenant-")));
+	config_release_text(config);
+	assert_non_null(client_find(&s->clients, STR("tenant-099999")));
+	config_free(config);
+}
+
+static void test_many_clients_with_a_repeated_one(void **state)
+{
+	char memory[512];
+	struct buf messages = buf_init(memory, sizeof(memory));
+
+	(void)state;
+	write_many("many.yaml", true);
+	int64_t start_us = clock_steady_us();
+	struct config *config = config_load(in_directory("many.yaml"), CONFIG_SERVE, NOW_S);
+
+	assert_true(clock_steady_us() - start_us < 10000000);
+	write_messages(config, &messages);
+	assert_text(buf_view(&messages),
+		"many.yaml:400005:3: error: this key stands in line 5 already; remove one of "
+		"them\n");
+	config_free(config);
+}
+
+/* After 100 problems the rest is only counted. */
+static void test_many_problems(void **state)
+{
+	FILE *file = fopen(in_directory("many.yaml"), "w");
+
+	(void)state;
+	assert_non_null(file);
+	fputs(SERVER "clients:\n", file);
+	for (unsigned i = 0; i < 5000; i++)
+		fprintf(file, "  c%u: {scopes: [s%u], secrets: [{file: secret}]}\n", i, i);
+	assert_int_equal(fclose(file), 0);
+	struct config *config = config_load(in_directory("many.yaml"), CONFIG_SERVE, NOW_S);
+
+	assert_non_null(config);
+	assert_null(config_snapshot(config));
+	assert_int_equal(diag_error_count(config_diag(config)), 5000);
+	assert_int_equal(diag_count(config_diag(config)), 100);
+	assert_int_equal(diag_get(config_diag(config), 0)->line, 4);
+	assert_int_equal(diag_get(config_diag(config), 99)->line, 103);
+	config_free(config);
+}
+
+/* ---- the example that is shipped ---- */
+
+#define EXAMPLE "etc/oauth2.yaml"
+
+static size_t read_example(char *text, size_t size)
+{
+	FILE *file = fopen(EXAMPLE, "r");
+
+	if (file == NULL)
+		fail_msg("cannot open " EXAMPLE "; run the tests from the top directory");
+	size_t n = fread(text, 1, size - 1, file);
+
+	text[n] = '\0';
+	fclose(file);
+	assert_true(n > 0 && n < size - 1);
+	return n;
+}
+
+static void make_example_files(void)
+{
+	if (mkdir(in_directory("keys"), 0700) != 0)
+		return;
+	assert_int_equal(mkdir(in_directory("secrets"), 0700), 0);
+	make_key("keys/2026-11.pem", EVP_RSA_gen(2048));
+	make_key("keys/2026-12.pem", EVP_RSA_gen(2048));
+	write_text("secrets/tenant", 0600, "0123456789abcdef0123456789abcdef\n");
+	write_text("keys/tenant.jwks.json", 0644,
+		"{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", "
+		"\"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}");
+}
+
+static void test_example(void **state)
+{
+	static char text[MESSAGES_SIZE];
+	struct config *config;
+
+	(void)state;
+	make_example_files();
+	read_example(text, sizeof(text));
+	const struct snapshot *s = load_good(text, &config);
+	const struct client *client = find_client(s, "TENANT_CLIENT_ID");
+
+	assert_text(s->issuer, "https://auth.example.com");
+	assert_scopes(client->default_scopes, "identity_proofing");
+	assert_true(client->secret_count > 0);
+	config_free(config);
+}
+
+/* A line of the form "#key: ..." or "  #key: ..." is a key that is off; one space after # is prose. */
+static void uncomment(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		bool is_off = *from == '#' && from[1] != ' ' && from[1] != '\n' && from[1] != '#';
+
+		if (!is_off)
+			*to++ = *from;
+	}
+	*to = '\0';
+}
+
+static void test_example_with_all_on(void **state)
+{
+	static char text[MESSAGES_SIZE];
+
+	(void)state;
+	make_example_files();
+	read_example(text, sizeof(text));
+	uncomment(text);
+	struct config *config = load_depth(text, CONFIG_CHECK);
+	const struct diag *diag = config_diag(config);
+
+	for (size_t i = 0; i < diag_count(diag); i++) {
+		const struct diag_entry *entry = diag_get(diag, i);
+
+		if (entry->severity != DIAG_WARNING ||
+			strstr(entry->text, "is not available in this version") == NULL)
+			fail_msg("line %u: %s", entry->line, entry->text);
+	}
+	assert_true(diag_count(diag) >= 10);
+	assert_non_null(config_snapshot(config));
+	config_free(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_full_server),
+		cmocka_unit_test(test_full_keys_and_scopes),
+		cmocka_unit_test(test_full_client),
+		cmocka_unit_test(test_full_secrets),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_unavailable),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_long_claims),
+		cmocka_unit_test(test_require_tls),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_include_pattern_of_directories),
+		cmocka_unit_test(test_locate),
+		cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_watched_when_refused),
+		cmocka_unit_test(test_main_file),
+		cmocka_unit_test(test_brackets),
+		cmocka_unit_test(test_many_clients),
+		cmocka_unit_test(test_many_clients_with_a_repeated_one),
+		cmocka_unit_test(test_many_problems),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_example_with_all_on),
+	};
+
+	return cmocka_run_group_tests(tests, make_fixtures, remove_fixtures);
+}

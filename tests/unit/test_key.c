@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of jose/key, with the PEM files of tests/vectors/pem.json. */
+#include "support.h"
+#include "jose/key.h"
+
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+
+static const char *kty_name(enum jose_kty kty)
+{
+	static const char *const names[] = { "", "RSA", "EC", "OKP" };
+
+	return names[kty];
+}
+
+static void test_read(void **state)
+{
+	json_t *vectors = support_vectors("pem.json");
+	json_t *vector;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(vectors, i, vector) {
+		const char *name = support_member(vector, "name").p;
+		enum reason wanted = support_reason(support_member(vector, "reason"));
+		EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
+
+		CHECK_REASON(key_read_pem(support_member(vector, "pem"), &pkey), wanted, name);
+		CHECK((pkey != NULL) == (wanted == REASON_NONE), name);
+		CHECK_NUMBER(ERR_peek_error(), 0, name);
+		if (pkey)
+			CHECK_TEXT(str_of(kty_name(alg_key_type(pkey))),
+				support_member(vector, "kty"), name);
+		if (wanted == REASON_NONE)
+			EVP_PKEY_free(pkey);
+	}
+	json_decref(vectors);
+	check_end();
+}
+
+/* The text is only borrowed: nothing behind it may be read. */
+static void test_read_stays_inside(void **state)
+{
+	json_t *vectors = support_vectors("pem.json");
+	struct str pem = support_member(json_array_get(vectors, 0), "pem");
+	EVP_PKEY *pkey;
+
+	(void)state;
+	for (size_t n = 0; n + 2 < pem.n; n += 97) {
+		char *copy = malloc(n + 1);
+
+		assert_non_null(copy);
+		memcpy(copy, pem.p, n);
+		CHECK_REASON(key_read_pem((struct str){ copy, n }, &pkey), REASON_KEY_SYNTAX,
+			"cut off");
+		free(copy);
+	}
+	json_decref(vectors);
+	check_end();
+}
+
+static EVP_PKEY *make_rsa(unsigned bits, uint64_t exponent)
+{
+	BIGNUM *n = BN_new();
+	BIGNUM *e = BN_new();
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	OSSL_PARAM *params;
+	EVP_PKEY *pkey = NULL;
+
+	assert_non_null(n);
+	assert_non_null(e);
+	assert_true(BN_set_bit(n, (int)bits - 1));
+	assert_true(BN_add_word(n, 1));
+	assert_true(BN_set_word(e, exponent));
+	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n));
+	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e));
+	params = OSSL_PARAM_BLD_to_param(build);
+	assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
+	assert_int_equal(EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(build);
+	EVP_PKEY_CTX_free(context);
+	BN_free(n);
+	BN_free(e);
+	return pkey;
+}
+
+static void test_strength(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned bits;
+		uint64_t exponent;
+		enum reason wanted;
+	} cases[] = {
+		{ "1024 bits", 1024, 65537, REASON_KEY_WEAK },
+		{ "2047 bits", 2047, 65537, REASON_KEY_WEAK },
+		{ "2048 bits", 2048, 65537, REASON_NONE },
+		{ "8192 bits", 8192, 65537, REASON_NONE },
+		{ "8193 bits", 8193, 65537, REASON_KEY_LARGE },
+		{ "exponent 1", 2048, 1, REASON_KEY_WEAK },
+		{ "exponent 2", 2048, 2, REASON_KEY_WEAK },
+		{ "exponent 3", 2048, 3, REASON_NONE },
+		{ "exponent 65536", 2048, 65536, REASON_KEY_WEAK },
+		{ "exponent 2^64-1", 2048, UINT64_MAX, REASON_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		EVP_PKEY *pkey = make_rsa(cases[i].bits, cases[i].exponent);
+
+		CHECK_REASON(key_check_strength(pkey), cases[i].wanted, cases[i].name);
+		EVP_PKEY_free(pkey);
+	}
+	check_end();
+}
+
+static void test_strength_of_others(void **state)
+{
+	EVP_PKEY *ec = support_key(KEY_EC);
+	EVP_PKEY *okp = support_key(KEY_OKP);
+	EVP_PKEY *p384 = EVP_EC_gen("P-384");
+
+	(void)state;
+	CHECK_REASON(key_check_strength(ec), REASON_NONE, "P-256");
+	CHECK_REASON(key_check_strength(okp), REASON_NONE, "Ed25519");
+	CHECK_REASON(key_check_strength(p384), REASON_KEY_TYPE, "P-384");
+	EVP_PKEY_free(ec);
+	EVP_PKEY_free(okp);
+	EVP_PKEY_free(p384);
+	check_end();
+}
+
+static void test_generate(void **state)
+{
+	static const struct {
+		enum jose_alg alg;
+		unsigned bits;
+		enum reason wanted;
+		int size; /* bits of the key */
+	} cases[] = {
+		{ JOSE_ALG_RS256, 2048, REASON_NONE, 2048 },
+		{ JOSE_ALG_PS256, 2056, REASON_NONE, 2056 },
+		{ JOSE_ALG_RS512, 2047, REASON_KEY_WEAK, 0 },
+		{ JOSE_ALG_RS256, 0, REASON_KEY_WEAK, 0 },
+		{ JOSE_ALG_RS384, 8193, REASON_KEY_LARGE, 0 },
+		{ JOSE_ALG_RS256, UINT32_MAX, REASON_KEY_LARGE, 0 },
+		{ JOSE_ALG_ES256, 0, REASON_NONE, 256 },
+		{ JOSE_ALG_ES256, 99999, REASON_NONE, 256 },
+		{ JOSE_ALG_EDDSA, 0, REASON_NONE, 256 },
+		{ JOSE_ALG_NONE, 2048, REASON_KEY_TYPE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *name = cases[i].alg ? alg_info(cases[i].alg)->name : "none";
+		EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
+
+		CHECK_REASON(key_generate(cases[i].alg, cases[i].bits, &pkey), cases[i].wanted, name);
+		CHECK((pkey != NULL) == (cases[i].wanted == REASON_NONE), name);
+		if (cases[i].wanted != REASON_NONE || !pkey)
+			continue;
+		CHECK(alg_fits(cases[i].alg, pkey), name);
+		CHECK_REASON(key_check_strength(pkey), REASON_NONE, name);
+		CHECK_REASON(key_check_pair(pkey), REASON_NONE, name);
+		/* OpenSSL counts 253 bits for Ed25519. */
+		CHECK(abs(EVP_PKEY_get_bits(pkey) - cases[i].size) <= 3, name);
+		EVP_PKEY_free(pkey);
+	}
+	check_end();
+}
+
+static void test_generate_differs(void **state)
+{
+	EVP_PKEY *a, *b;
+
+	(void)state;
+	assert_int_equal(key_generate(JOSE_ALG_EDDSA, 0, &a), REASON_NONE);
+	assert_int_equal(key_generate(JOSE_ALG_EDDSA, 0, &b), REASON_NONE);
+	CHECK(EVP_PKEY_eq(a, b) != 1, "two keys");
+	EVP_PKEY_free(a);
+	EVP_PKEY_free(b);
+	check_end();
+}
+
+/* A key of two halves: the private one of A and the public one of B. */
+static EVP_PKEY *make_mixed_ec(void)
+{
+	EVP_PKEY *a = support_key(KEY_EC);
+	EVP_PKEY *b = EVP_EC_gen("P-256");
+	BIGNUM *d = NULL;
+	unsigned char point[65];
+	size_t point_len;
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	OSSL_PARAM *params;
+	EVP_PKEY *mixed = NULL;
+
+	assert_true(EVP_PKEY_get_bn_param(a, OSSL_PKEY_PARAM_PRIV_KEY, &d));
+	assert_true(EVP_PKEY_get_octet_string_param(b, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point,
+		sizeof(point), &point_len));
+	assert_true(OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0));
+	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, d));
+	assert_true(OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, point_len));
+	params = OSSL_PARAM_BLD_to_param(build);
+	assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
+	assert_int_equal(EVP_PKEY_fromdata(context, &mixed, EVP_PKEY_KEYPAIR, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(build);
+	EVP_PKEY_CTX_free(context);
+	BN_clear_free(d);
+	EVP_PKEY_free(a);
+	EVP_PKEY_free(b);
+	return mixed;
+}
+
+static void test_pair(void **state)
+{
+	static const char *const keys[] = { KEY_RSA, KEY_EC, KEY_OKP };
+	EVP_PKEY *mixed = make_mixed_ec();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		EVP_PKEY *pkey = support_key(keys[i]);
+
+		CHECK_REASON(key_check_pair(pkey), REASON_NONE, keys[i]);
+		EVP_PKEY_free(pkey);
+	}
+	CHECK_REASON(key_check_pair(mixed), REASON_KEY_INCONSISTENT, "halves of two keys");
+	EVP_PKEY_free(mixed);
+	check_end();
+}
+
+static void test_write(void **state)
+{
+	static const char *const keys[] = { KEY_RSA, KEY_EC, KEY_OKP };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		EVP_PKEY *pkey = support_key(keys[i]);
+		EVP_PKEY *again;
+		char space[4096];
+		struct buf buf = buf_init(space, sizeof(space));
+		BIO *bio;
+
+		CHECK_REASON(key_write_pem(pkey, &buf), REASON_NONE, keys[i]);
+		CHECK(str_starts(buf_view(&buf), STR("-----BEGIN PRIVATE KEY-----\n")), keys[i]);
+		CHECK(str_ends(buf_view(&buf), STR("-----END PRIVATE KEY-----\n")), keys[i]);
+		bio = BIO_new_mem_buf(buf.p, (int)buf.n);
+		again = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+		CHECK(again && EVP_PKEY_eq(pkey, again) == 1, keys[i]);
+		EVP_PKEY_free(again);
+		BIO_free(bio);
+
+		buf = buf_init(space, 40);
+		CHECK(key_write_pem(pkey, &buf) == REASON_INTERNAL || buf.overflow, "no room");
+		EVP_PKEY_free(pkey);
+	}
+	check_end();
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_read_stays_inside),
+		cmocka_unit_test(test_strength),
+		cmocka_unit_test(test_strength_of_others),
+		cmocka_unit_test(test_generate),
+		cmocka_unit_test(test_generate_differs),
+		cmocka_unit_test(test_pair),
+		cmocka_unit_test(test_write),
+	};
+
+	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
+}
