@@ -88,7 +88,11 @@ static void set_alg(struct loader *loader, const struct draft *draft,
 {
 	const struct yaml_node *name = yaml_find(item, STR("alg"));
 
-	key->alg = name == NULL ? alg_default(key->pkey) : (enum jose_alg)draft->alg;
+	if (name == NULL) {
+		key->alg = alg_default(key->pkey);
+		return;
+	}
+	key->alg = (enum jose_alg)draft->alg;
 	if (key->alg != JOSE_ALG_NONE && !alg_fits(key->alg, key->pkey))
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(name->next),
 			"%s does not fit this key; for %s the default is %s",

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FILE_SIZE_MAX ((size_t)64 << 20)
+#define NODE_COUNT_MAX 8000000 /* ten for each of 800,000 clients */
 
 struct config {
 	struct diag *diag;
@@ -101,7 +102,7 @@ static struct config *config_new(void)
 		return NULL;
 	config->diag = diag_new();
 	config->watch = watch_new();
-	config->yaml = yaml_new();
+	config->yaml = yaml_new(NODE_COUNT_MAX);
 	if (config->diag != NULL && config->watch != NULL && config->yaml != NULL)
 		return config;
 	config_free(config);
@@ -244,7 +245,8 @@ void config_release_text(struct config *config)
 	yaml_free(config->yaml);
 	config->yaml = NULL;
 #ifdef __GLIBC__
-	/* The text of many clients lies among what is kept, so free(3) alone returns nothing. */
+	/* The text of many clients lies among what is kept, so free(3) alone returns nothing.
+	 */
 	(void)malloc_trim(0);
 #endif
 }

@@ -85,7 +85,8 @@ static void warn_unusable(struct loader *loader, const struct client_draft *draf
 	if ((methods & AUTH_AVAILABLE) != 0)
 		return;
 	if (methods != 0)
-		problem = "cannot authenticate: none of its auth_methods is available in this version";
+		problem = "cannot authenticate: none of its auth_methods is available in this "
+			  "version";
 	else if (!is_none(draft->auth_methods == NULL ? draft->secrets : draft->auth_methods))
 		return;
 	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->name), "the client %s %s",

@@ -79,25 +79,33 @@ static const struct yaml_node *advance(struct cursor *cursor, struct buf *json)
 	return node;
 }
 
+/* Write a text, or the opening bracket of what is then under way; false for a text. */
+static bool enter(struct rendered *rendered, const struct yaml_node *node,
+	enum render_style style, struct cursor *cursor)
+{
+	if (node->kind != YAML_LIST && node->kind != YAML_MAPPING) {
+		write_text(rendered, node, style);
+		return false;
+	}
+	buf_char(&rendered->json, node->kind == YAML_LIST ? '[' : '{');
+	*cursor = (struct cursor){ node, node->child };
+	return true;
+}
+
 static void write_tree(
 	struct rendered *rendered, const struct yaml_node *root, enum render_style style)
 {
-	struct cursor open[YAML_DEPTH_MAX + 1];
-	const struct yaml_node *node = root;
-	size_t depth = 0;
+	struct cursor open[YAML_DEPTH_MAX + 1] = { 0 };
+	size_t depth = enter(rendered, root, style, &open[0]) ? 1 : 0;
 
-	do {
-		if (node == NULL) {
+	while (depth > 0) {
+		const struct yaml_node *node = advance(&open[depth - 1], &rendered->json);
+
+		if (node == NULL)
 			depth--;
-		} else if (node->kind == YAML_LIST || node->kind == YAML_MAPPING) {
-			buf_char(&rendered->json, node->kind == YAML_LIST ? '[' : '{');
-			open[depth++] = (struct cursor){ node, node->child };
-		} else {
-			write_text(rendered, node, style);
-		}
-		if (depth > 0)
-			node = advance(&open[depth - 1], &rendered->json);
-	} while (depth > 0);
+		else if (enter(rendered, node, style, &open[depth]))
+			depth++;
+	}
 }
 
 bool render_json(

@@ -54,7 +54,7 @@ bool shield_colons(struct str text, struct buf *shielded)
 	*shielded = (struct buf){ 0 };
 	if (!str_contains(text, STR("::")) || str_contains(text, DISGUISE))
 		return true;
-	size_t size = text.n + count_all(text) * (DISGUISE.n - 1);
+	size_t size = text.n + 1 + count_all(text) * (DISGUISE.n - 1);
 	char *p = malloc(size);
 
 	if (p == NULL)

@@ -17,6 +17,7 @@ struct yaml {
 	struct yaml_node *first;
 	struct yaml_node *last;
 	size_t node_count;
+	size_t node_count_max;
 };
 
 /* A list or mapping that is not closed yet. */
@@ -123,7 +124,7 @@ static void report_failure(struct parse *parse, const yaml_parser_t *parser)
 		parse->reason = REASON_MEMORY;
 	else if (parser->error == YAML_READER_ERROR)
 		diag_add(parse->diag, DIAG_ERROR, place_at(parse, parser->problem_offset),
-			"this is not text in UTF-8: %s", parser->problem);
+			"not valid YAML: %s", parser->problem);
 	else
 		report_syntax(parse, parser);
 }
@@ -147,7 +148,7 @@ static void attach(struct parse *parse, struct yaml_node *node)
 static struct yaml_node *add_node(
 	struct parse *parse, const yaml_event_t *event, enum yaml_kind kind)
 {
-	if (parse->yaml->node_count++ >= YAML_NODE_COUNT_MAX) {
+	if (parse->yaml->node_count++ >= parse->yaml->node_count_max) {
 		stop(parse, &event->start_mark, "too many values in this configuration");
 		return NULL;
 	}
@@ -415,12 +416,13 @@ static void check_root(struct parse *parse)
 			"the file must hold keys with values, such as \"scopes: {}\"");
 }
 
-struct yaml *yaml_new(void)
+struct yaml *yaml_new(size_t node_count_max)
 {
 	struct yaml *yaml = calloc(1, sizeof(*yaml));
 
 	if (yaml == NULL)
 		return NULL;
+	yaml->node_count_max = node_count_max;
 	yaml->arena = arena_new(ARENA_BLOCK, ARENA_LIMIT);
 	if (yaml->arena == NULL) {
 		free(yaml);

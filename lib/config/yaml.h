@@ -8,8 +8,7 @@
 #include "util/diag.h"
 #include "util/reason.h"
 
-#define YAML_DEPTH_MAX 16           /* nested lists and mappings */
-#define YAML_NODE_COUNT_MAX 8000000 /* over all files of a configuration */
+#define YAML_DEPTH_MAX 16 /* nested lists and mappings */
 
 enum yaml_kind {
 	YAML_TEXT,
@@ -34,8 +33,14 @@ struct yaml_node {
 /* The trees of some files, in one piece of memory. */
 struct yaml;
 
-/* yaml_new - no trees yet.  Returns new (yaml_free), or NULL: out of memory. */
-NODISCARD struct yaml *yaml_new(void);
+/*
+ * yaml_new - no trees yet.
+ *
+ * node_count_max  nodes that all trees together may have
+ *
+ * Returns new (yaml_free), or NULL: out of memory.
+ */
+NODISCARD struct yaml *yaml_new(size_t node_count_max);
 void yaml_free(struct yaml *yaml);
 
 /* yaml_arena - the memory of the trees, for what should live as long as they do; borrowed. */

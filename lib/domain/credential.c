@@ -28,21 +28,22 @@ struct attempt {
 	unsigned char digest[SECRET_DIGEST_SIZE];
 	int64_t now_s;
 	bool slow_hash_ran;
+	bool failed; /* crypt(3) could not do its work */
 };
 
 /* The kinds of crypt(3) hashes that are accepted, and how one of them looks. */
 static const struct hash_kind {
 	const char *prefix;
-	size_t whole_len; /* 0: varies */
-	size_t tail_len;  /* characters behind the last '$' */
-	size_t secret_max;
+	size_t tail_len;   /* characters behind the last '$' */
+	size_t secret_max; /* bytes */
+	bool is_bcrypt;
 } hash_kinds[] = {
-	{ "$2y$", 60, 53, CREDENTIAL_BCRYPT_MAX },
-	{ "$2b$", 60, 53, CREDENTIAL_BCRYPT_MAX },
-	{ "$2a$", 60, 53, CREDENTIAL_BCRYPT_MAX },
-	{ "$y$", 0, 43, CRYPT_MAX_PASSPHRASE_SIZE - 1 },
-	{ "$6$", 0, 86, CRYPT_MAX_PASSPHRASE_SIZE - 1 },
-	{ "$5$", 0, 43, CRYPT_MAX_PASSPHRASE_SIZE - 1 },
+	{ "$2y$", 53, CREDENTIAL_BCRYPT_MAX, true },
+	{ "$2b$", 53, CREDENTIAL_BCRYPT_MAX, true },
+	{ "$2a$", 53, CREDENTIAL_BCRYPT_MAX, true },
+	{ "$y$", 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, false },
+	{ "$6$", 86, CRYPT_MAX_PASSPHRASE_SIZE - 1, false },
+	{ "$5$", 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, false },
 };
 
 static const struct hash_kind *find_kind(struct str hash)
@@ -54,40 +55,69 @@ static const struct hash_kind *find_kind(struct str hash)
 	return NULL;
 }
 
-/* Run crypt(3); false if it cannot, or if the secret is none that it could tell from another.
- */
-static bool run_crypt(struct credential_checker *checker, struct str secret,
-	const char *setting, struct buf *hash)
+/* "$2y$12$" and 53 characters more; bcrypt's cost is 04 to 31. */
+static bool is_bcrypt(struct str hash)
 {
-	if (secret.n >= sizeof(checker->passphrase) || str_has(secret, '\0'))
-		return false;
+	int64_t cost;
+
+	return hash.n == 60 && str_to_number(str_upto(str_from(hash, 4), 2), 31, &cost) &&
+	       cost >= 4 && hash.p[6] == '$';
+}
+
+/* Can a hash that looks at `max` bytes tell the secret from every other? */
+static bool is_hashable(struct str secret, size_t max)
+{
+	return secret.n <= max && !str_has(secret, '\0');
+}
+
+/*
+ * Run crypt(3) on a secret that is_hashable.  Returns its output, borrowed from the checker
+ * until forget_run, or NULL: it failed.
+ */
+static const char *run_crypt(
+	struct credential_checker *checker, struct str secret, const char *setting)
+{
 	if (secret.n > 0)
 		memcpy(checker->passphrase, secret.p, secret.n);
 	checker->passphrase[secret.n] = '\0';
 	const char *output = crypt_r(checker->passphrase, setting, &checker->crypt);
 
-	if (output != NULL)
-		buf_text(hash, output);
-	secret_wipe(checker->passphrase, secret.n);
+	return output != NULL && output[0] == '$' ? output : NULL;
+}
+
+static void forget_run(struct credential_checker *checker)
+{
+	secret_wipe(checker->passphrase, sizeof(checker->passphrase));
 	secret_wipe(&checker->crypt, sizeof(checker->crypt));
-	return hash->n > 0 && hash->p[0] == '$' && !hash->overflow;
 }
 
 static bool crypt_matches(struct attempt *attempt, struct str hash)
 {
-	char memory[HASH_LEN_MAX];
-	struct buf output = buf_init(memory, sizeof(memory));
 	const struct hash_kind *kind = find_kind(hash);
 
-	if (kind == NULL || attempt->secret.n > kind->secret_max)
+	if (kind == NULL || !is_hashable(attempt->secret, kind->secret_max))
 		return false;
-	if (!run_crypt(attempt->checker, attempt->secret, hash.p, &output))
-		return false;
-	attempt->slow_hash_ran = true;
-	bool equal = output.n == hash.n && secret_equal(output.p, hash.p, hash.n);
+	struct str output = str_of(run_crypt(attempt->checker, attempt->secret, hash.p));
 
-	secret_wipe(memory, sizeof(memory));
-	return equal;
+	attempt->slow_hash_ran = true;
+	attempt->failed = attempt->failed || output.n == 0;
+	bool matches = output.n == hash.n && secret_equal(output.p, hash.p, hash.n);
+
+	forget_run(attempt->checker);
+	return matches;
+}
+
+/* What a wrong secret costs, for a failure that cost nothing yet. */
+static void pay(struct attempt *attempt, struct str dummy_hash)
+{
+	const struct hash_kind *kind = find_kind(dummy_hash);
+
+	if (attempt->slow_hash_ran || kind == NULL)
+		return;
+	bool hashable = is_hashable(attempt->secret, kind->secret_max);
+
+	(void)run_crypt(attempt->checker, hashable ? attempt->secret : STR(""), dummy_hash.p);
+	forget_run(attempt->checker);
 }
 
 /*
@@ -161,7 +191,7 @@ static enum reason judge(const struct attempt *attempt, const struct secret *fou
 	if (attempt->client == NULL)
 		return REASON_CLIENT_UNKNOWN;
 	if (found == NULL)
-		return REASON_SECRET_WRONG;
+		return attempt->failed ? REASON_HASHING : REASON_SECRET_WRONG;
 	if (secret_is_live(found, attempt->now_s))
 		return REASON_NONE;
 	return attempt->now_s < found->not_before_s ? REASON_SECRET_EARLY
@@ -210,8 +240,8 @@ enum reason credential_check(struct credential_checker *checker, const struct cl
 	const struct secret *found = client == NULL ? NULL : find_match(&attempt);
 	enum reason reason = judge(&attempt, found);
 
-	if (reason != REASON_NONE && !attempt.slow_hash_ran && dummy_hash.n > 0)
-		(void)crypt_matches(&attempt, dummy_hash);
+	if (reason != REASON_NONE)
+		pay(&attempt, dummy_hash);
 	secret_wipe(attempt.digest, sizeof(attempt.digest));
 	*matched = found;
 	return reason;
@@ -222,26 +252,33 @@ bool credential_hash_is_supported(struct str hash)
 	const struct hash_kind *kind = find_kind(hash);
 	size_t tail_len = 0;
 
-	if (kind == NULL || hash.n >= HASH_LEN_MAX ||
-		(kind->whole_len > 0 && hash.n != kind->whole_len))
+	if (kind == NULL || hash.n >= HASH_LEN_MAX || !str_is_visible(hash))
 		return false;
-	while (tail_len < hash.n && hash.p[hash.n - 1 - tail_len] != '$')
-		tail_len++;
-	if (tail_len != kind->tail_len)
-		return false;
+	/* Characters that crypt(3) never takes. */
 	for (size_t i = 0; i < hash.n; i++) {
-		if (hash.p[i] <= ' ' || hash.p[i] > '~' || str_has(STR(":;*!\\"), hash.p[i]))
+		if (str_has(STR(" :;*!\\"), hash.p[i]))
 			return false;
 	}
-	return true;
+	while (tail_len < hash.n && hash.p[hash.n - 1 - tail_len] != '$')
+		tail_len++;
+	return tail_len == kind->tail_len && (!kind->is_bcrypt || is_bcrypt(hash));
 }
 
 enum reason credential_hash(
 	struct credential_checker *checker, struct str secret, struct buf *hash)
 {
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	enum reason reason = REASON_HASHING;
 
-	if (crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)) == NULL)
+	if (!is_hashable(secret, CRYPT_MAX_PASSPHRASE_SIZE - 1) ||
+		crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)) == NULL)
 		return REASON_HASHING;
-	return run_crypt(checker, secret, setting, hash) ? REASON_NONE : REASON_HASHING;
+	const char *output = run_crypt(checker, secret, setting);
+
+	if (output != NULL) {
+		buf_text(hash, output);
+		reason = hash->overflow ? REASON_HASHING : REASON_NONE;
+	}
+	forget_run(checker);
+	return reason;
 }

@@ -263,11 +263,11 @@ static enum reason parse(const json_t *json, struct jwk *jwk)
 	enum reason reason = json_is_object(json) ? REASON_NONE : REASON_JWK_SYNTAX;
 
 	if (reason == REASON_NONE)
+		reason = read_key(json, &jwk->pkey);
+	if (reason == REASON_NONE)
 		reason = check_no_private_member(json);
 	if (reason == REASON_NONE)
 		reason = check_use(json);
-	if (reason == REASON_NONE)
-		reason = read_key(json, &jwk->pkey);
 	if (reason == REASON_NONE)
 		reason = key_check_strength(jwk->pkey);
 	if (reason == REASON_NONE)

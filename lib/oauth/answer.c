@@ -17,11 +17,16 @@ void answer_public(const struct call *call, const struct document *document,
 	response->body = document->body;
 }
 
+void answer_uncached(struct http_response *response)
+{
+	http_response_add(response, "Cache-Control", STR("no-store"));
+	http_response_add(response, "Pragma", STR("no-cache"));
+}
+
 void answer_private(struct http_response *response, int status, struct str body)
 {
 	response->status = status;
 	response->body = body;
 	http_response_add(response, "Content-Type", STR("application/json;charset=UTF-8"));
-	http_response_add(response, "Cache-Control", STR("no-store"));
-	http_response_add(response, "Pragma", STR("no-cache"));
+	answer_uncached(response);
 }

@@ -11,6 +11,9 @@
 void answer_public(const struct call *call, const struct document *document,
 	const char *content_type, struct http_response *response);
 
+/* answer_uncached - the headers that keep caches away, old ones too (RFC 6749 §5.1). */
+void answer_uncached(struct http_response *response);
+
 /* answer_private - JSON that no cache may keep (RFC 6749 §5.1); the body is borrowed. */
 void answer_private(struct http_response *response, int status, struct str body);
 

@@ -94,6 +94,7 @@ static void answer_preflight(struct exchange *exchange)
 	http_response_add(response, "Access-Control-Allow-Headers",
 		STR("Authorization, Content-Type, DPoP, If-None-Match"));
 	http_response_add(response, "Access-Control-Max-Age", STR("600"));
+	answer_uncached(response);
 }
 
 static enum reason check_body_length(const struct http_request *request)

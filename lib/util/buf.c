@@ -50,6 +50,23 @@ static size_t utf8_character(struct str s)
 	return 0;
 }
 
+/* Append the character that starts with a byte above 0x7f.  Returns the bytes it took. */
+static size_t json_character(struct buf *buf, struct str s)
+{
+	size_t length = utf8_character(s);
+
+	if (length == 0) {
+		buf_text(buf, "\xef\xbf\xbd");
+		return 1;
+	}
+	/* U+0080 to U+009F control terminals too. */
+	if ((unsigned char)s.p[0] == 0xc2 && (unsigned char)s.p[1] < 0xa0)
+		json_escape(buf, (unsigned char)s.p[1]);
+	else
+		buf_str(buf, str_upto(s, length));
+	return length;
+}
+
 struct buf buf_init(char *p, size_t size)
 {
 	return (struct buf){ .p = p, .size = size };
@@ -117,9 +134,7 @@ void buf_json(struct buf *buf, struct str s)
 			json_escape(buf, (unsigned char)s.p[0]);
 			length = 1;
 		} else {
-			length = utf8_character(s);
-			buf_str(buf, length > 0 ? str_upto(s, length) : STR("\xef\xbf\xbd"));
-			length = length > 0 ? length : 1;
+			length = json_character(buf, s);
 		}
 		s = str_from(s, length);
 	}

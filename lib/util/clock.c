@@ -73,7 +73,7 @@ static bool parse_date(struct str *s, int64_t *days)
 	if (!take(s, 4, '-', &date.year) || !take(s, 2, '-', &date.month) ||
 		!take(s, 2, '\0', &date.day))
 		return false;
-	if (date.year < 1970 || date.month < 1 || date.month > 12 || date.day < 1 ||
+	if (date.year < 1 || date.month < 1 || date.month > 12 || date.day < 1 ||
 		date.day > month_length(date.year, date.month))
 		return false;
 	*days = days_from_date(date);
