@@ -3,9 +3,9 @@
 #include "config/clients.h"
 #include "config/entries.h"
 #include "config/quote.h"
+#include "config/server.h"
 #include "util/uri.h"
 
-#define LIFETIME_MAX 86400
 #define SUBJECT_PREFIX STR("tls_client_auth_")
 #define MANY_PROBLEMS 100 /* from here on nobody reads suggestions */
 
@@ -20,14 +20,8 @@ static const char *grant_name(unsigned value)
 	return "client_credentials";
 }
 
-static const char *profile(unsigned value)
-{
-	return profile_name((enum token_profile)value);
-}
-
 static const struct schema_names method_names = { method_name, 0, AUTH__MAX };
 static const struct schema_names grant_names = { grant_name, 0, GRANT__MAX };
-static const struct schema_names profile_names = { profile, 0, PROFILE__MAX };
 
 /* One attribute of a name: a type, an equals sign, a value. */
 static bool is_attribute(struct str text)
@@ -146,8 +140,8 @@ static const struct schema_key client_keys[] = {
 	{ "resources", schema_texts, FIELD(resources), .check = uri_is_absolute,
 		.expected = "an absolute URI without a fragment" },
 	{ "token_lifetime", schema_integer, FIELD(token_lifetime_s), .min = 1,
-		.max = LIFETIME_MAX },
-	{ "token_profile", read_profile, .names = &profile_names },
+		.max = LOADER_LIFETIME_MAX },
+	{ "token_profile", read_profile, .names = &server_profiles },
 	{ "audience", schema_audiences, FIELD(audience) },
 	{ "claims", schema_node, NODE(claims) },
 	{ "introspect", schema_bool, FIELD(may_introspect), .unavailable = true },

@@ -8,8 +8,6 @@
 #include <glob.h>
 #include <string.h>
 
-#define FILE_SIZE_MAX ((size_t)64 << 20)
-
 static const struct schema_key included_keys[] = {
 	{ .name = "scopes" },
 	{ .name = "clients" },
@@ -44,7 +42,8 @@ static void read_included(struct loader *loader, const struct yaml_node *name, s
 	const struct yaml_node *root;
 	struct buf content;
 
-	if (!loader_read_file(loader, path, name, FILE_PUBLIC, FILE_SIZE_MAX, &content)) {
+	if (!loader_read_file(
+		    loader, path, name, FILE_PUBLIC, LOADER_FILE_SIZE_MAX, &content)) {
 		loader->incomplete = true;
 		return;
 	}

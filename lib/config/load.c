@@ -2,16 +2,12 @@
 /* From the YAML files to a snapshot: the order of the steps, and what is kept of them. */
 #include "config/load.h"
 #include "config/loader.h"
-#include "config/quote.h"
 
-#include <errno.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 #include <stdlib.h>
-#include <string.h>
 
-#define FILE_SIZE_MAX ((size_t)64 << 20)
 #define NODE_COUNT_MAX 8000000 /* ten for each of 800,000 clients */
 
 struct config {
@@ -21,34 +17,17 @@ struct config {
 	struct snapshot *snapshot; /* NULL: there were errors */
 };
 
-static void report_file(
-	struct diag *diag, struct place place, const char *name, enum reason reason, int error)
-{
-	if (reason == REASON_FILE_OPEN)
-		diag_add(diag, DIAG_ERROR, place, "%s%s: %s", name, reason_info(reason)->name,
-			strerror(error));
-	else
-		diag_add(diag, DIAG_ERROR, place, "%s%s", name, reason_info(reason)->name);
-}
-
-/* Read the main file; false with the problem reported, or out of memory. */
+/* Read the main file; false with the problem reported. */
 static bool read_main(struct loader *loader, struct str path)
 {
 	const struct yaml_node *root;
-	struct place whole = { .file = path.p };
 	struct buf content;
 
-	loader_watch(loader, path.p);
-	enum reason reason = file_read(path.p, FILE_PUBLIC, FILE_SIZE_MAX, &content);
-
-	if (reason == REASON_MEMORY)
-		loader->reader.out_of_memory = true;
-	else if (reason != REASON_NONE)
-		report_file(loader->reader.diag, whole, "", reason, errno);
-	if (reason != REASON_NONE)
+	if (!loader_read_file(loader, path, NULL, FILE_PUBLIC, LOADER_FILE_SIZE_MAX, &content))
 		return false;
-	reason = yaml_parse(
+	enum reason reason = yaml_parse(
 		loader->yaml, path.p, buf_view(&content), loader->reader.diag, &root);
+
 	file_clear(&content);
 	if (reason == REASON_MEMORY)
 		loader->reader.out_of_memory = true;
@@ -137,34 +116,6 @@ static const struct yaml_node *locate_in(
 		node = node->kind == YAML_MAPPING ? found->next : found;
 	}
 	return found;
-}
-
-bool loader_read_file(struct loader *loader, struct str path, const struct yaml_node *name,
-	enum file_kind kind, size_t size_max, struct buf *content)
-{
-	loader_watch(loader, path.p);
-	enum reason reason = file_read(path.p, kind, size_max, content);
-
-	if (reason == REASON_NONE)
-		return true;
-	if (reason == REASON_MEMORY) {
-		loader->reader.out_of_memory = true;
-		return false;
-	}
-	struct quote quote = { 0 };
-	struct buf buf = buf_init(quote.text, sizeof(quote.text) - 1);
-	int error = errno;
-
-	buf_text(&buf, quote_of(name->text).text);
-	buf_char(&buf, ' ');
-	report_file(loader->reader.diag, yaml_place(name), quote.text, reason, error);
-	return false;
-}
-
-void loader_watch(struct loader *loader, const char *path)
-{
-	if (!watch_add(loader->watch, path))
-		loader->reader.out_of_memory = true;
 }
 
 struct config *config_load(const char *path, enum config_depth depth, int64_t now_s)

@@ -7,6 +7,9 @@
 #include "config/load.h"
 #include "config/schema.h"
 
+#define LOADER_FILE_SIZE_MAX ((size_t)64 << 20) /* bytes of a YAML file */
+#define LOADER_LIFETIME_MAX 86400               /* seconds that a token may live */
+
 struct loader {
 	struct reader reader;
 	struct yaml *yaml; /* the main file's tree is the first */
@@ -23,7 +26,7 @@ struct loader {
  * loader_read_file - watch a file and read it whole.
  *
  * path     NUL-terminated
- * name     the value that names it, for messages
+ * name     the value that names it, for messages; NULL: the main file
  * size_max  bytes
  * content  [out] new (file_clear); empty on failure
  *

@@ -7,7 +7,6 @@
 
 #define PORT_MAX 65535
 #define REDIS_DATABASE_MAX 65535
-#define LIFETIME_MAX 86400
 #define WINDOW_MAX 86400
 #define FAILURES_MAX 1000000
 #define LEEWAY_MAX 600
@@ -40,8 +39,9 @@ static const char *assertion_audience(unsigned value)
 
 static const struct schema_names log_formats = { log_format_name, 0, LOG_FORMAT__MAX };
 static const struct schema_names log_levels = { log_level, 0, LOG_LEVEL__MAX };
-static const struct schema_names profiles = { profile, 0, PROFILE__MAX };
 static const struct schema_names assertion_audiences = { assertion_audience, 0, 2 };
+
+const struct schema_names server_profiles = { profile, 0, PROFILE__MAX };
 
 static bool is_loopback_host(struct str host)
 {
@@ -180,10 +180,10 @@ static void read_log_file(struct reader *reader, const struct schema_key *key,
 
 static const struct schema_key access_token_keys[] = {
 	{ "lifetime", schema_integer, INNER(token_policy, lifetime_s), .min = 1,
-		.max = LIFETIME_MAX, .initial = "300" },
-	{ "profile", schema_choice, INNER(token_policy, profile), .names = &profiles },
+		.max = LOADER_LIFETIME_MAX, .initial = "300" },
+	{ "profile", schema_choice, INNER(token_policy, profile), .names = &server_profiles },
 	{ "audience", schema_audiences, INNER(token_policy, audience) },
-	{ "reuse", schema_integer, INNER(token_policy, reuse_s), .max = LIFETIME_MAX,
+	{ "reuse", schema_integer, INNER(token_policy, reuse_s), .max = LOADER_LIFETIME_MAX,
 		.initial = "0", .unavailable = true },
 };
 
@@ -191,7 +191,7 @@ static const struct schema_key assertion_keys[] = {
 	{ "audience", read_assertion_audience, INNER(assertion_policy, token_endpoint_audience),
 		.names = &assertion_audiences },
 	{ "max_lifetime", schema_integer, INNER(assertion_policy, max_lifetime_s), .min = 1,
-		.max = LIFETIME_MAX, .initial = "3600" },
+		.max = LOADER_LIFETIME_MAX, .initial = "3600" },
 	{ "leeway", schema_integer, INNER(assertion_policy, leeway_s), .max = LEEWAY_MAX,
 		.initial = "10" },
 };

@@ -16,8 +16,15 @@
 #define ES256_DER_MAX 72
 
 struct jws_signer {
+	EVP_PKEY *pkey;
 	EVP_MD_CTX *prepared; /* copied for each signature, so that the key is set up once */
 	enum jose_alg alg;
+	/*
+	 * OpenSSL 3.0 keeps RSA's blinding with the key and may leave it half renewed when it
+	 * runs out of memory; then it signs wrongly and reports success.  A copy of the key has
+	 * none.
+	 */
+	bool is_suspect;
 };
 
 /* RFC 7518 §3.5: the salt is as long as the digest. */
@@ -70,9 +77,46 @@ static bool raw_to_der(struct str raw, unsigned char der[static ES256_DER_MAX], 
 	return der_len > 0;
 }
 
-static bool sign_bytes(const struct jws_signer *signer, struct str input,
-	unsigned char *signature, size_t *len)
+static EVP_MD_CTX *prepare(EVP_PKEY *pkey, enum jose_alg alg)
 {
+	EVP_PKEY_CTX *key_ctx = NULL;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (ctx != NULL &&
+		EVP_DigestSignInit_ex(
+			ctx, &key_ctx, alg_info(alg)->digest, NULL, NULL, pkey, NULL) == 1 &&
+		set_padding(key_ctx, alg))
+		return ctx;
+	EVP_MD_CTX_free(ctx);
+	return NULL;
+}
+
+/* Go on with a copy of the key.  False, and as suspect as before, if there is no memory for it.
+ */
+static bool renew(struct jws_signer *signer)
+{
+	EVP_PKEY *pkey = EVP_PKEY_dup(signer->pkey);
+	EVP_MD_CTX *prepared = pkey == NULL ? NULL : prepare(pkey, signer->alg);
+
+	ERR_clear_error();
+	if (prepared == NULL) {
+		EVP_PKEY_free(pkey);
+		return false;
+	}
+	EVP_MD_CTX_free(signer->prepared);
+	EVP_PKEY_free(signer->pkey);
+	signer->prepared = prepared;
+	signer->pkey = pkey;
+	signer->is_suspect = false;
+	return true;
+}
+
+static bool sign_bytes(
+	struct jws_signer *signer, struct str input, unsigned char *signature, size_t *len)
+{
+	if (signer->is_suspect && !renew(signer))
+		return false;
+	ERR_clear_error();
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool done = ctx != NULL && EVP_MD_CTX_copy_ex(ctx, signer->prepared) == 1 &&
 		    EVP_DigestSign(
@@ -80,6 +124,8 @@ static bool sign_bytes(const struct jws_signer *signer, struct str input,
 
 	if (done && signer->alg == JOSE_ALG_ES256)
 		done = der_to_raw(signature, len);
+	done = done && ERR_peek_error() == 0;
+	signer->is_suspect = !done;
 	ERR_clear_error();
 	EVP_MD_CTX_free(ctx);
 	return done;
@@ -140,24 +186,18 @@ static enum reason split(struct str jws, struct arena *arena, struct jws_parts *
 
 struct jws_signer *jws_signer_new(EVP_PKEY *pkey, enum jose_alg alg)
 {
-	EVP_PKEY_CTX *key_ctx = NULL;
-
-	if (!alg_fits(alg, pkey))
-		return NULL;
-	struct jws_signer *signer = calloc(1, sizeof(*signer));
+	struct jws_signer *signer = alg_fits(alg, pkey) ? calloc(1, sizeof(*signer)) : NULL;
 
 	if (signer == NULL)
 		return NULL;
 	signer->alg = alg;
-	signer->prepared = EVP_MD_CTX_new();
-	if (signer->prepared == NULL ||
-		EVP_DigestSignInit_ex(signer->prepared, &key_ctx, alg_info(alg)->digest, NULL,
-			NULL, pkey, NULL) != 1 ||
-		!set_padding(key_ctx, alg)) {
-		ERR_clear_error();
+	signer->prepared = prepare(pkey, alg);
+	ERR_clear_error();
+	if (signer->prepared == NULL || EVP_PKEY_up_ref(pkey) != 1) {
 		jws_signer_free(signer);
 		return NULL;
 	}
+	signer->pkey = pkey;
 	return signer;
 }
 
@@ -166,11 +206,12 @@ void jws_signer_free(struct jws_signer *signer)
 	if (signer == NULL)
 		return;
 	EVP_MD_CTX_free(signer->prepared);
+	EVP_PKEY_free(signer->pkey);
 	free(signer);
 }
 
 enum reason jws_sign(
-	const struct jws_signer *signer, struct str header, struct str payload, struct buf *jws)
+	struct jws_signer *signer, struct str header, struct str payload, struct buf *jws)
 {
 	unsigned char signature[SIGNATURE_MAX];
 	size_t signature_len = sizeof(signature);

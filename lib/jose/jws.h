@@ -26,13 +26,14 @@ void jws_signer_free(struct jws_signer *signer);
 /*
  * jws_sign - append the compact JWS of header and payload.
  *
+ * signer           changed only after a failure
  * header, payload  JSON texts; borrowed
  * jws              appended to; left with a part of it on failure
  *
  * Returns REASON_NONE; REASON_SIGNING, OpenSSL failed or `jws` is full.
  */
-NODISCARD enum reason jws_sign(const struct jws_signer *signer, struct str header,
-	struct str payload, struct buf *jws);
+NODISCARD enum reason jws_sign(
+	struct jws_signer *signer, struct str header, struct str payload, struct buf *jws);
 
 /* A JWS taken apart but not verified: nothing in it may be believed. */
 struct jws_parts {

@@ -119,8 +119,7 @@ static void make_mixed_key(const char *name)
 	assert_int_equal(EVP_PKEY_get_octet_string_param(other, OSSL_PKEY_PARAM_PUB_KEY, point,
 				 sizeof(point), &point_len),
 		1);
-	OSSL_PARAM_BLD_push_utf8_string(
-		builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0);
+	OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0);
 	OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, point_len);
 	OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, secret);
 	OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
@@ -176,6 +175,14 @@ static void make_other_files(void)
 	assert_int_equal(mkdir(in_directory("clients.d"), 0700), 0);
 	assert_int_equal(mkfifo(in_directory("fifo"), 0600), 0);
 	assert_int_equal(symlink("loop", in_directory("loop")), 0);
+}
+
+/* Make a file or directory look old, so that the next change of it shows in its times. */
+static inline void make_old(const char *name)
+{
+	const struct timespec times[2] = { { .tv_sec = 1700000000 }, { .tv_sec = 1700000000 } };
+
+	assert_int_equal(utimensat(AT_FDCWD, in_directory(name), times, 0), 0);
 }
 
 /* For cmocka's group setup. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A configuration made by hand: scopes, clients and a key, for the tests of domain and oauth. */
+/* A configuration made by hand: scopes, clients and a key, for the tests of domain and oauth.
+ */
 #ifndef TESTS_UNIT_FIXTURE_H
 #define TESTS_UNIT_FIXTURE_H
 
@@ -30,15 +31,17 @@ enum fixture_scope {
 };
 
 static const struct scope fixture_scopes[SCOPE__MAX] = {
-	[SCOPE_IDENTITY_PROOFING] = { TEXT("identity_proofing"), TEXT("Identity proofing API"), TEXT("") },
+	[SCOPE_IDENTITY_PROOFING] = { TEXT("identity_proofing"), TEXT("Identity proofing API"),
+		TEXT("") },
 	[SCOPE_ORDERS_READ] = { TEXT("orders:read"), TEXT(""), TEXT(FIXTURE_ORDERS) },
 	[SCOPE_ORDERS_WRITE] = { TEXT("orders:write"), TEXT(""), TEXT(FIXTURE_ORDERS) },
 	[SCOPE_STOCK] = { TEXT("stock"), TEXT(""), TEXT(FIXTURE_STOCK) },
 };
 
-static const struct scope *const fixture_all_scopes[SCOPE__MAX] = {
-	&fixture_scopes[0], &fixture_scopes[1], &fixture_scopes[2], &fixture_scopes[3]
-};
+static const struct scope *const fixture_all_scopes[SCOPE__MAX] = { &fixture_scopes[0],
+	&fixture_scopes[1], &fixture_scopes[2], &fixture_scopes[3] };
+
+static const struct scope *const fixture_default_scopes[1] = { &fixture_scopes[0] };
 
 struct fixture {
 	struct snapshot *snapshot;
@@ -54,7 +57,8 @@ static inline struct secret fixture_secret(const char *text)
 {
 	struct secret secret = { .kind = SECRET_SHA256 };
 
-	assert_int_equal(EVP_Digest(text, strlen(text), secret.digest, NULL, EVP_sha256(), NULL), 1);
+	assert_int_equal(
+		EVP_Digest(text, strlen(text), secret.digest, NULL, EVP_sha256(), NULL), 1);
 	return secret;
 }
 
@@ -77,7 +81,7 @@ static inline struct client *fixture_add(struct fixture *fixture, const char *id
 	*client = (struct client){
 		.id = str_of(id),
 		.scopes = { fixture_all_scopes, SCOPE__MAX },
-		.default_scopes = { fixture_all_scopes, 1 },
+		.default_scopes = { fixture_default_scopes, 1 },
 		.secrets = fixture->secrets[i],
 		.secret_count = 1,
 		.auth_methods = AUTH_BIT(AUTH_SECRET_BASIC) | AUTH_BIT(AUTH_SECRET_POST),
@@ -88,7 +92,8 @@ static inline struct client *fixture_add(struct fixture *fixture, const char *id
 }
 
 /* The secrets of a client that was just added. */
-static inline struct secret *fixture_secrets(struct fixture *fixture, struct client *client, size_t count)
+static inline struct secret *fixture_secrets(
+	struct fixture *fixture, struct client *client, size_t count)
 {
 	assert_true(count <= FIXTURE_SECRET_MAX);
 	client->secret_count = count;
@@ -130,7 +135,8 @@ static inline void fixture_open(struct fixture *fixture)
 	snapshot->issuer = STR(FIXTURE_ISSUER);
 	snapshot->base_url = STR(FIXTURE_ISSUER "/oauth2");
 	snapshot->require_tls = true;
-	snapshot->access_token = (struct token_policy){ .lifetime_s = 300, .profile = PROFILE_CIAM };
+	snapshot->access_token = (struct token_policy){ .lifetime_s = 300,
+		.profile = PROFILE_CIAM };
 	snapshot->scopes = (struct scope_table){ fixture_scopes, SCOPE__MAX };
 	fixture->services = (struct services){ credential_checker_new(), support_random };
 	fixture->arena = arena_new(65536, 1048576);
@@ -141,8 +147,10 @@ static inline void fixture_open(struct fixture *fixture)
 /* After the last client and key. */
 static inline void fixture_seal(struct fixture *fixture)
 {
-	qsort(fixture->clients, fixture->client_count, sizeof(fixture->clients[0]), fixture_order);
-	fixture->snapshot->clients = (struct client_table){ fixture->clients, fixture->client_count };
+	qsort(fixture->clients, fixture->client_count, sizeof(fixture->clients[0]),
+		fixture_order);
+	fixture->snapshot->clients = (struct client_table){ fixture->clients,
+		fixture->client_count };
 	assert_int_equal(snapshot_seal(fixture->snapshot), REASON_NONE);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the unit tests share: checks that name their case, files of vectors, fixed randomness. */
+/* What the unit tests share: checks that name their case, files of vectors, fixed randomness.
+ */
 #ifndef TESTS_UNIT_SUPPORT_H
 #define TESTS_UNIT_SUPPORT_H
 
@@ -21,7 +22,10 @@
 #include "util/str.h"
 
 /* A struct str in a static table, where STR is no constant. */
-#define TEXT(literal) { "" literal, sizeof(literal) - 1 }
+#define TEXT(literal)                           \
+	{                                       \
+		"" literal, sizeof(literal) - 1 \
+	}
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -36,7 +40,8 @@ static inline void check_report(const char *file, int line, const char *name)
 	fprintf(stderr, "%s:%d: case '%s': ", file, line, name);
 }
 
-static inline void check_true(bool ok, const char *what, const char *name, int line, const char *file)
+static inline void check_true(
+	bool ok, const char *what, const char *name, int line, const char *file)
 {
 	if (ok)
 		return;
@@ -44,7 +49,8 @@ static inline void check_true(bool ok, const char *what, const char *name, int l
 	fprintf(stderr, "not true: %s\n", what);
 }
 
-static inline void check_number(int64_t got, int64_t wanted, const char *name, int line, const char *file)
+static inline void check_number(
+	int64_t got, int64_t wanted, const char *name, int line, const char *file)
 {
 	if (got == wanted)
 		return;
@@ -52,7 +58,8 @@ static inline void check_number(int64_t got, int64_t wanted, const char *name, i
 	fprintf(stderr, "got %lld, wanted %lld\n", (long long)got, (long long)wanted);
 }
 
-static inline void check_text(struct str got, struct str wanted, const char *name, int line, const char *file)
+static inline void check_text(
+	struct str got, struct str wanted, const char *name, int line, const char *file)
 {
 	if (str_eq(got, wanted))
 		return;
@@ -61,7 +68,8 @@ static inline void check_text(struct str got, struct str wanted, const char *nam
 		got.n ? got.p : "", wanted.n, (int)wanted.n, wanted.n ? wanted.p : "");
 }
 
-static inline void check_reason(enum reason got, enum reason wanted, const char *name, int line, const char *file)
+static inline void check_reason(
+	enum reason got, enum reason wanted, const char *name, int line, const char *file)
 {
 	if (got == wanted)
 		return;
@@ -75,7 +83,8 @@ static inline void check_reason(enum reason got, enum reason wanted, const char 
 #define CHECK_NUMBER(got, wanted, name) \
 	check_number((int64_t)(got), (int64_t)(wanted), (name), __LINE__, __FILE__)
 #define CHECK_TEXT(got, wanted, name) check_text((got), (wanted), (name), __LINE__, __FILE__)
-#define CHECK_REASON(got, wanted, name) check_reason((got), (wanted), (name), __LINE__, __FILE__)
+#define CHECK_REASON(got, wanted, name) \
+	check_reason((got), (wanted), (name), __LINE__, __FILE__)
 
 /* The end of a test function: fails if one of its checks did. */
 static inline void check_end(void)
@@ -159,7 +168,8 @@ static inline EVP_PKEY *support_key(const char *name)
 	json_t *vector;
 	size_t i;
 
-	json_array_foreach(vectors, i, vector) {
+	json_array_foreach(vectors, i, vector)
+	{
 		if (str_eq(support_member(vector, "name"), str_of(name)))
 			assert_int_equal(key_read_pem(support_member(vector, "pem"), &pkey),
 				REASON_NONE);

@@ -82,7 +82,8 @@ static void test_keys(void **state)
 static void test_other_keys(void **state)
 {
 	EVP_PKEY *pkeys[] = { EVP_EC_gen("P-384"), EVP_EC_gen("secp256k1"),
-		EVP_PKEY_Q_keygen(NULL, NULL, "X25519"), EVP_PKEY_Q_keygen(NULL, NULL, "ED448") };
+		EVP_PKEY_Q_keygen(NULL, NULL, "X25519"),
+		EVP_PKEY_Q_keygen(NULL, NULL, "ED448") };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(pkeys); i++) {

@@ -30,7 +30,8 @@ static void test_alloc(void **state)
 		assert_non_null(p);
 		CHECK((uintptr_t)p % alignof(max_align_t) == 0, "aligned");
 		CHECK(all_zero(p, size), "zeroed");
-		CHECK(!last || last[0] == (unsigned char)(size - 1), "the one before is untouched");
+		CHECK(!last || last[0] == (unsigned char)(size - 1),
+			"the one before is untouched");
 		memset(p, (int)size, size);
 		last = p;
 	}
@@ -144,8 +145,11 @@ static void test_copy(void **state)
 	CHECK_NUMBER(copy.n, 0, "nothing");
 	CHECK(copy.p && copy.p[0] == '\0', "a C string too");
 	copy = STR("unset");
-	CHECK(!arena_copy(arena, STR("0123456789012345678901234567890123456789"
-				     "0123456789012345678901234567890123456789"), &copy), "too long");
+	CHECK(!arena_copy(arena,
+		      STR("0123456789012345678901234567890123456789"
+			  "0123456789012345678901234567890123456789"),
+		      &copy),
+		"too long");
 	CHECK_NUMBER(copy.n, 0, "empty on failure");
 	arena_free(arena);
 	check_end();

@@ -46,8 +46,8 @@ static void check_decode(const struct decode_case *cases, size_t count, bool url
 	for (size_t i = 0; i < count; i++) {
 		char out[64];
 		size_t len = 4711;
-		bool ok = url ? b64url_decode(cases[i].text, out, sizeof(out), &len) :
-				b64_decode(cases[i].text, out, sizeof(out), &len);
+		bool ok = url ? b64url_decode(cases[i].text, out, sizeof(out), &len)
+			      : b64_decode(cases[i].text, out, sizeof(out), &len);
 
 		CHECK(ok == cases[i].ok, cases[i].name);
 		CHECK_TEXT(((struct str){ out, len }), cases[i].bytes, cases[i].name);
@@ -122,7 +122,8 @@ static void test_decode_padded(void **state)
 /* Each of the 256 bytes in each of the four places. */
 static void test_alphabet(void **state)
 {
-	static const char common[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	static const char common[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 	(void)state;
 	for (unsigned c = 0; c < 256; c++) {
@@ -137,9 +138,12 @@ static void test_alphabet(void **state)
 			text[place] = (char)c;
 			snprintf(name, sizeof(name), "byte 0x%02x at %zu", c, place);
 			CHECK(b64url_decode((struct str){ text, 4 }, out, sizeof(out), &len) ==
-					(both || c == '-' || c == '_'), name);
+					(both || c == '-' || c == '_'),
+				name);
 			CHECK(b64_decode((struct str){ text, 4 }, out, sizeof(out), &len) ==
-					(both || c == '+' || c == '/' || (c == '=' && place == 3)), name);
+					(both || c == '+' || c == '/' ||
+						(c == '=' && place == 3)),
+				name);
 		}
 	}
 	check_end();

@@ -165,7 +165,11 @@ static void test_json(void **state)
 		{ "two bytes", TEXT("\xc3\xa4"), TEXT("\xc3\xa4") },
 		{ "three bytes", TEXT("\xe2\x82\xac"), TEXT("\xe2\x82\xac") },
 		{ "four bytes", TEXT("\xf0\x9f\x98\x80"), TEXT("\xf0\x9f\x98\x80") },
-		{ "not UTF-8", TEXT("a\xff" "b"), TEXT("a\xef\xbf\xbd" "b") },
+		{ "not UTF-8",
+			TEXT("a\xff"
+			     "b"),
+			TEXT("a\xef\xbf\xbd"
+			     "b") },
 		{ "lone continuation", TEXT("\x80"), TEXT("\xef\xbf\xbd") },
 		{ "cut off", TEXT("\xc3"), TEXT("\xef\xbf\xbd") },
 		{ "cut off before ASCII", TEXT("\xc3z"), TEXT("\xef\xbf\xbdz") },
@@ -221,7 +225,8 @@ static void test_json_of_any_bytes(void **state)
 		char text[4] = { '\xe2', (char)(pair >> 8), (char)pair, 'z' };
 		char space[64];
 		struct str written;
-		json_t *json = through_json((struct str){ text, 4 }, &written, space, sizeof(space));
+		json_t *json = through_json(
+			(struct str){ text, 4 }, &written, space, sizeof(space));
 
 		CHECK(json_is_string(json), "any bytes");
 		CHECK(str_is_utf8(written), "any bytes");

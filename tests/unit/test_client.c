@@ -21,7 +21,9 @@ static void test_find(void **state)
 		struct client_table table = { clients, n };
 
 		for (size_t i = 0; i < COUNT(ids); i++)
-			CHECK(client_find(&table, clients[i].id) == (i < n ? &clients[i] : NULL), ids[i]);
+			CHECK(client_find(&table, clients[i].id) ==
+					(i < n ? &clients[i] : NULL),
+				ids[i]);
 		for (size_t i = 0; i < COUNT(others); i++)
 			CHECK(!client_find(&table, others[i]), others[i].p);
 	}
@@ -58,7 +60,8 @@ static void test_names(void **state)
 	(void)state;
 	assert_int_equal(COUNT(methods), AUTH__MAX + 1);
 	for (size_t i = 0; i < COUNT(methods); i++)
-		CHECK_TEXT(str_of(auth_method_name((enum auth_method)i)), str_of(methods[i]), methods[i]);
+		CHECK_TEXT(str_of(auth_method_name((enum auth_method)i)), str_of(methods[i]),
+			methods[i]);
 	CHECK_TEXT(str_of(profile_name(PROFILE_CIAM)), STR("ciam"), "ciam");
 	CHECK_TEXT(str_of(profile_name(PROFILE_RFC9068)), STR("rfc9068"), "rfc9068");
 	check_end();
@@ -70,8 +73,12 @@ static void test_addresses(void **state)
 		const char *address; /* empty: unknown */
 		bool limited;        /* is it allowed where there is a list? */
 	} cases[] = {
-		{ "203.0.113.7", true }, { "::ffff:203.0.113.7", true }, { "203.0.114.7", false },
-		{ "2001:db8::1", true }, { "2001:db9::1", false },       { "", false },
+		{ "203.0.113.7", true },
+		{ "::ffff:203.0.113.7", true },
+		{ "203.0.114.7", false },
+		{ "2001:db8::1", true },
+		{ "2001:db9::1", false },
+		{ "", false },
 	};
 	struct netmask masks[2];
 	struct client open = { 0 };
@@ -86,7 +93,8 @@ static void test_addresses(void **state)
 
 		assert_true(known == (cases[i].address[0] != '\0'));
 		CHECK(client_allows_address(&open, &address), cases[i].address);
-		CHECK(client_allows_address(&limited, &address) == cases[i].limited, cases[i].address);
+		CHECK(client_allows_address(&limited, &address) == cases[i].limited,
+			cases[i].address);
 	}
 	check_end();
 }

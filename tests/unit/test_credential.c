@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of domain/credential, with the hashes of tests/vectors/crypt.json; linked with --wrap of
- * crypt_r, crypt_gensalt_rn and EVP_Q_mac, to count and to fail. */
+/* Tests of domain/credential, with the hashes of tests/vectors/crypt.json; linked with --wrap
+ * of crypt_r, crypt_gensalt_rn and EVP_Q_mac, to count and to fail. */
 #include "fixture.h"
 
 #include <crypt.h>
@@ -9,16 +9,18 @@
 
 char *__real_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
-char *__real_crypt_gensalt_rn(const char *prefix, unsigned long count, const char *rbytes, int nrbytes,
-	char *output, int size);
-char *__wrap_crypt_gensalt_rn(const char *prefix, unsigned long count, const char *rbytes, int nrbytes,
-	char *output, int size);
+char *__real_crypt_gensalt_rn(const char *prefix, unsigned long count, const char *rbytes,
+	int nrbytes, char *output, int size);
+char *__wrap_crypt_gensalt_rn(const char *prefix, unsigned long count, const char *rbytes,
+	int nrbytes, char *output, int size);
 unsigned char *__real_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const char *propq,
 	const char *subalg, const OSSL_PARAM *params, const void *key, size_t keylen,
-	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize, size_t *outlen);
+	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize,
+	size_t *outlen);
 unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const char *propq,
 	const char *subalg, const OSSL_PARAM *params, const void *key, size_t keylen,
-	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize, size_t *outlen);
+	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize,
+	size_t *outlen);
 
 static unsigned hash_count;
 static const char *hash_result; /* what crypt_r returns instead of hashing */
@@ -37,8 +39,8 @@ char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data 
 	return failure;
 }
 
-char *__wrap_crypt_gensalt_rn(const char *prefix, unsigned long count, const char *rbytes, int nrbytes,
-	char *output, int size)
+char *__wrap_crypt_gensalt_rn(const char *prefix, unsigned long count, const char *rbytes,
+	int nrbytes, char *output, int size)
 {
 	if (salt_fails)
 		return NULL;
@@ -47,12 +49,13 @@ char *__wrap_crypt_gensalt_rn(const char *prefix, unsigned long count, const cha
 
 unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const char *propq,
 	const char *subalg, const OSSL_PARAM *params, const void *key, size_t keylen,
-	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize, size_t *outlen)
+	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize,
+	size_t *outlen)
 {
 	if (mac_fails)
 		return NULL;
-	return __real_EVP_Q_mac(libctx, name, propq, subalg, params, key, keylen, data, datalen, out,
-		outsize, outlen);
+	return __real_EVP_Q_mac(libctx, name, propq, subalg, params, key, keylen, data, datalen,
+		out, outsize, outlen);
 }
 
 static struct credential_checker *checker;
@@ -82,20 +85,23 @@ static void test_vectors(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(vectors, i, vector) {
+	json_array_foreach(vectors, i, vector)
+	{
 		const char *name = support_member(vector, "name").p;
 		struct str hash = support_member(vector, "hash");
 		bool supported = json_is_true(json_object_get(vector, "supported"));
 		bool matches = json_is_true(json_object_get(vector, "matches"));
 		struct secret secret = { .kind = SECRET_CRYPT, .text = hash };
-		struct client client = { .id = STR("a"), .secrets = &secret, .secret_count = 1 };
+		struct client client = {
+			.id = STR("a"), .secrets = &secret, .secret_count = 1
+		};
 		const struct secret *matched = &secret;
 
 		CHECK(credential_hash_is_supported(hash) == supported, name);
 		if (!supported)
 			continue;
 		CHECK_REASON(credential_check(checker, &client, slow_hash,
-			support_member(vector, "secret"), NOW_S, &matched),
+				     support_member(vector, "secret"), NOW_S, &matched),
 			matches ? REASON_NONE : REASON_SECRET_WRONG, name);
 		CHECK(matched == (matches ? &secret : NULL), name);
 	}
@@ -116,22 +122,28 @@ static void test_digests(void **state)
 		{ "longer", TEXT("abcd"), false },
 		{ "a NUL behind it", TEXT("abc\0"), false },
 		{ "empty", TEXT(""), false },
-		{ "the digest itself", TEXT("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), false },
+		{ "the digest itself",
+			TEXT("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a"
+			     "d"),
+			false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		for (unsigned plain = 0; plain < 2; plain++) {
 			struct secret secret = fixture_secret("abc");
-			struct client client = { .id = STR("a"), .secrets = &secret, .secret_count = 1 };
+			struct client client = {
+				.id = STR("a"), .secrets = &secret, .secret_count = 1
+			};
 			const struct secret *matched = NULL;
 
 			if (plain) {
 				secret.kind = SECRET_PLAIN;
 				secret.text = STR("abc");
 			}
-			CHECK_REASON(credential_check(checker, &client, no_hash, cases[i].secret, NOW_S,
-				&matched), cases[i].matches ? REASON_NONE : REASON_SECRET_WRONG,
+			CHECK_REASON(credential_check(checker, &client, no_hash,
+					     cases[i].secret, NOW_S, &matched),
+				cases[i].matches ? REASON_NONE : REASON_SECRET_WRONG,
 				cases[i].name);
 			CHECK(matched == (cases[i].matches ? &secret : NULL), cases[i].name);
 		}
@@ -152,26 +164,34 @@ static void test_times(void **state)
 		{ "first expired", { { 0, NOW_S }, { 0, 0 } }, REASON_NONE, 1 },
 		{ "first early", { { NOW_S + 1, 0 }, { 0, 0 } }, REASON_NONE, 1 },
 		{ "second expired", { { 0, 0 }, { 0, NOW_S } }, REASON_NONE, 0 },
-		{ "both expired", { { 0, NOW_S }, { 0, NOW_S - 1 } }, REASON_SECRET_EXPIRED, 2 },
-		{ "both early", { { NOW_S + 1, 0 }, { NOW_S + 9, 0 } }, REASON_SECRET_EARLY, 2 },
-		{ "last second of both", { { NOW_S, NOW_S + 1 }, { NOW_S, NOW_S + 1 } }, REASON_NONE, 2 },
+		{ "both expired", { { 0, NOW_S }, { 0, NOW_S - 1 } }, REASON_SECRET_EXPIRED,
+			2 },
+		{ "both early", { { NOW_S + 1, 0 }, { NOW_S + 9, 0 } }, REASON_SECRET_EARLY,
+			2 },
+		{ "last second of both", { { NOW_S, NOW_S + 1 }, { NOW_S, NOW_S + 1 } },
+			REASON_NONE, 2 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct secret secrets[2] = { fixture_secret("abc"), fixture_secret("abc") };
-		struct client client = { .id = STR("a"), .secrets = secrets, .secret_count = 2 };
+		struct client client = {
+			.id = STR("a"), .secrets = secrets, .secret_count = 2
+		};
 		const struct secret *matched = NULL;
 
 		for (size_t j = 0; j < 2; j++) {
 			secrets[j].not_before_s = cases[i].limits[j][0];
 			secrets[j].expires_s = cases[i].limits[j][1];
 		}
-		CHECK_REASON(credential_check(checker, &client, no_hash, STR("abc"), NOW_S, &matched),
+		CHECK_REASON(credential_check(
+				     checker, &client, no_hash, STR("abc"), NOW_S, &matched),
 			cases[i].wanted, cases[i].name);
 		CHECK(matched != NULL, cases[i].name);
-		CHECK(cases[i].matched == 2 || matched == &secrets[cases[i].matched], cases[i].name);
-		CHECK_REASON(credential_check(checker, &client, no_hash, STR("abd"), NOW_S, &matched),
+		CHECK(cases[i].matched == 2 || matched == &secrets[cases[i].matched],
+			cases[i].name);
+		CHECK_REASON(credential_check(
+				     checker, &client, no_hash, STR("abd"), NOW_S, &matched),
 			REASON_SECRET_WRONG, cases[i].name);
 		CHECK(!matched, cases[i].name);
 	}
@@ -180,16 +200,17 @@ static void test_times(void **state)
 
 static void test_any_of_them(void **state)
 {
-	struct secret secrets[4] = { fixture_secret("one"), fixture_slow_secret(), fixture_secret("three"),
-		fixture_secret("four") };
+	struct secret secrets[4] = { fixture_secret("one"), fixture_slow_secret(),
+		fixture_secret("three"), fixture_secret("four") };
 	struct client client = { .id = STR("a"), .secrets = secrets, .secret_count = 4 };
 	static const char *const texts[] = { "one", FIXTURE_SLOW_SECRET, "three", "four" };
 	const struct secret *matched;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
-		CHECK_REASON(credential_check(checker, &client, no_hash, str_of(texts[i]), NOW_S,
-			&matched), REASON_NONE, texts[i]);
+		CHECK_REASON(credential_check(checker, &client, no_hash, str_of(texts[i]),
+				     NOW_S, &matched),
+			REASON_NONE, texts[i]);
 		CHECK(matched == &secrets[i], texts[i]);
 	}
 	CHECK_REASON(credential_check(checker, &client, no_hash, STR("five"), NOW_S, &matched),
@@ -216,18 +237,29 @@ static void test_costs(void **state)
 		unsigned hashes;
 	} cases[] = {
 		{ "unknown client", NULL, slow_hash, STR("abc"), REASON_CLIENT_UNKNOWN, 1 },
-		{ "unknown client, again", NULL, slow_hash, STR("abc"), REASON_CLIENT_UNKNOWN, 1 },
-		{ "unknown client, no slow hashes", NULL, no_hash, STR("abc"), REASON_CLIENT_UNKNOWN, 0 },
-		{ "fast and wrong", &fast_client, slow_hash, STR("abd"), REASON_SECRET_WRONG, 1 },
-		{ "fast and wrong, no slow hashes", &fast_client, no_hash, STR("abd"), REASON_SECRET_WRONG, 0 },
+		{ "unknown client, again", NULL, slow_hash, STR("abc"), REASON_CLIENT_UNKNOWN,
+			1 },
+		{ "unknown client, no slow hashes", NULL, no_hash, STR("abc"),
+			REASON_CLIENT_UNKNOWN, 0 },
+		{ "fast and wrong", &fast_client, slow_hash, STR("abd"), REASON_SECRET_WRONG,
+			1 },
+		{ "fast and wrong, no slow hashes", &fast_client, no_hash, STR("abd"),
+			REASON_SECRET_WRONG, 0 },
 		{ "fast and right", &fast_client, slow_hash, STR("abc"), REASON_NONE, 0 },
-		{ "slow and wrong", &slow_client, slow_hash, STR("abc"), REASON_SECRET_WRONG, 1 },
-		{ "slow and wrong, again", &slow_client, slow_hash, STR("abc"), REASON_SECRET_WRONG, 1 },
-		{ "slow and right", &slow_client, slow_hash, STR(FIXTURE_SLOW_SECRET), REASON_NONE, 1 },
-		{ "slow and right, remembered", &slow_client, slow_hash, STR(FIXTURE_SLOW_SECRET), REASON_NONE, 0 },
-		{ "slow and wrong, after that", &slow_client, slow_hash, STR("abc"), REASON_SECRET_WRONG, 1 },
-		{ "remembered for one client only", &fast_client, slow_hash, STR(FIXTURE_SLOW_SECRET), REASON_SECRET_WRONG, 1 },
-		{ "remembered for no unknown client", NULL, slow_hash, STR(FIXTURE_SLOW_SECRET), REASON_CLIENT_UNKNOWN, 1 },
+		{ "slow and wrong", &slow_client, slow_hash, STR("abc"), REASON_SECRET_WRONG,
+			1 },
+		{ "slow and wrong, again", &slow_client, slow_hash, STR("abc"),
+			REASON_SECRET_WRONG, 1 },
+		{ "slow and right", &slow_client, slow_hash, STR(FIXTURE_SLOW_SECRET),
+			REASON_NONE, 1 },
+		{ "slow and right, remembered", &slow_client, slow_hash,
+			STR(FIXTURE_SLOW_SECRET), REASON_NONE, 0 },
+		{ "slow and wrong, after that", &slow_client, slow_hash, STR("abc"),
+			REASON_SECRET_WRONG, 1 },
+		{ "remembered for one client only", &fast_client, slow_hash,
+			STR(FIXTURE_SLOW_SECRET), REASON_SECRET_WRONG, 1 },
+		{ "remembered for no unknown client", NULL, slow_hash, STR(FIXTURE_SLOW_SECRET),
+			REASON_CLIENT_UNKNOWN, 1 },
 	};
 
 	(void)state;
@@ -236,7 +268,8 @@ static void test_costs(void **state)
 
 		hash_count = 0;
 		CHECK_REASON(credential_check(checker, cases[i].client, cases[i].dummy_hash,
-			cases[i].secret, NOW_S, &matched), cases[i].wanted, cases[i].name);
+				     cases[i].secret, NOW_S, &matched),
+			cases[i].wanted, cases[i].name);
 		CHECK_NUMBER(hash_count, cases[i].hashes, cases[i].name);
 		CHECK((matched != NULL) == (cases[i].wanted == REASON_NONE), cases[i].name);
 	}
@@ -253,12 +286,14 @@ static void test_too_long_for_bcrypt(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	hash_count = 0;
-	CHECK_REASON(credential_check(checker, &client, slow_hash, (struct str){ text, sizeof(text) },
-		NOW_S, &matched), REASON_SECRET_WRONG, "73 bytes");
+	CHECK_REASON(credential_check(checker, &client, slow_hash,
+			     (struct str){ text, sizeof(text) }, NOW_S, &matched),
+		REASON_SECRET_WRONG, "73 bytes");
 	CHECK_NUMBER(hash_count, 1, "costs as much as any failure");
 	hash_count = 0;
-	CHECK_REASON(credential_check(checker, NULL, slow_hash, (struct str){ text, sizeof(text) },
-		NOW_S, &matched), REASON_CLIENT_UNKNOWN, "73 bytes, unknown client");
+	CHECK_REASON(credential_check(checker, NULL, slow_hash,
+			     (struct str){ text, sizeof(text) }, NOW_S, &matched),
+		REASON_CLIENT_UNKNOWN, "73 bytes, unknown client");
 	CHECK_NUMBER(hash_count, 1, "costs as much as any failure");
 	check_end();
 }
@@ -270,27 +305,32 @@ static void test_memory(void **state)
 	const struct secret *matched;
 
 	(void)state;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-		&matched), REASON_NONE, "first");
+	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+			     NOW_S, &matched),
+		REASON_NONE, "first");
 	slow.expires_s = NOW_S + 5;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S + 5,
-		&matched), REASON_SECRET_EXPIRED, "remembered, but expired");
+	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+			     NOW_S + 5, &matched),
+		REASON_SECRET_EXPIRED, "remembered, but expired");
 	slow.expires_s = 0;
 	slow.not_before_s = NOW_S + 5;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-		&matched), REASON_SECRET_EARLY, "remembered, but early");
+	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+			     NOW_S, &matched),
+		REASON_SECRET_EARLY, "remembered, but early");
 	slow.not_before_s = 0;
 
 	hash_count = 0;
 	credential_forget(checker);
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-		&matched), REASON_NONE, "forgotten");
+	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+			     NOW_S, &matched),
+		REASON_NONE, "forgotten");
 	CHECK_NUMBER(hash_count, 1, "forgotten");
 
 	/* What is remembered belongs to the hash, not to the client. */
 	slow.text = STR("$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e");
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-		&matched), REASON_SECRET_WRONG, "another hash");
+	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+			     NOW_S, &matched),
+		REASON_SECRET_WRONG, "another hash");
 	check_end();
 }
 
@@ -310,18 +350,21 @@ static void test_many(void **state)
 
 		snprintf(ids[i], sizeof(ids[i]), "c%zu", i);
 		client.id = str_of(ids[i]);
-		CHECK_REASON(credential_check(checker, &client, no_hash, STR("a"), NOW_S, &matched),
+		CHECK_REASON(
+			credential_check(checker, &client, no_hash, STR("a"), NOW_S, &matched),
 			REASON_NONE, ids[i]);
 		if (i % 100 == 0)
-			CHECK_REASON(credential_check(checker, &client, no_hash, STR("b"), NOW_S,
-				&matched), REASON_SECRET_WRONG, ids[i]);
+			CHECK_REASON(credential_check(checker, &client, no_hash, STR("b"),
+					     NOW_S, &matched),
+				REASON_SECRET_WRONG, ids[i]);
 	}
 	check_end();
 }
 
 static void test_hash(void **state)
 {
-	static const struct str texts[] = { TEXT("correct horse"), TEXT("\xc3\xa4"), TEXT("x") };
+	static const struct str texts[] = { TEXT("correct horse"), TEXT("\xc3\xa4"),
+		TEXT("x") };
 	char first[256], space[256];
 
 	(void)state;
@@ -329,11 +372,14 @@ static void test_hash(void **state)
 		struct buf buf = buf_init(space, sizeof(space));
 		struct buf other = buf_init(first, sizeof(first));
 		struct secret secret = { .kind = SECRET_CRYPT };
-		struct client client = { .id = STR("a"), .secrets = &secret, .secret_count = 1 };
+		struct client client = {
+			.id = STR("a"), .secrets = &secret, .secret_count = 1
+		};
 		const struct secret *matched;
 
 		CHECK_REASON(credential_hash(checker, texts[i], &buf), REASON_NONE, texts[i].p);
-		CHECK_REASON(credential_hash(checker, texts[i], &other), REASON_NONE, texts[i].p);
+		CHECK_REASON(
+			credential_hash(checker, texts[i], &other), REASON_NONE, texts[i].p);
 		CHECK(str_starts(buf_view(&buf), STR("$y$")), texts[i].p);
 		CHECK(credential_hash_is_supported(buf_view(&buf)), texts[i].p);
 		CHECK(!str_eq(buf_view(&buf), buf_view(&other)), "its own salt");
@@ -342,9 +388,11 @@ static void test_hash(void **state)
 		buf_char(&buf, '\0');
 		other = buf_init(first, sizeof(first));
 		buf_text(&other, "hash: ");
-		CHECK_REASON(credential_hash(checker, texts[i], &other), REASON_NONE, "appended");
+		CHECK_REASON(
+			credential_hash(checker, texts[i], &other), REASON_NONE, "appended");
 		CHECK(str_starts(buf_view(&other), STR("hash: $y$")), "appended");
-		CHECK_REASON(credential_check(checker, &client, no_hash, texts[i], NOW_S, &matched),
+		CHECK_REASON(
+			credential_check(checker, &client, no_hash, texts[i], NOW_S, &matched),
 			REASON_NONE, texts[i].p);
 	}
 	check_end();
@@ -362,7 +410,8 @@ static void test_hash_fails(void **state)
 	hash_fails = true;
 	CHECK_REASON(credential_hash(checker, STR("a"), &buf), REASON_HASHING, "no hash");
 	hash_result = "*0";
-	CHECK_REASON(credential_hash(checker, STR("a"), &buf), REASON_HASHING, "a failure token");
+	CHECK_REASON(
+		credential_hash(checker, STR("a"), &buf), REASON_HASHING, "a failure token");
 	hash_fails = false;
 	CHECK(!str_contains(buf_view(&buf), STR("*")), "nothing is appended");
 	check_end();
@@ -379,8 +428,9 @@ static void test_check_fails(void **state)
 	hash_fails = true;
 	for (size_t i = 0; i < COUNT(results); i++) {
 		hash_result = results[i];
-		CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-			&matched), REASON_HASHING, "crypt_r");
+		CHECK_REASON(credential_check(checker, &client, no_hash,
+				     STR(FIXTURE_SLOW_SECRET), NOW_S, &matched),
+			REASON_HASHING, "crypt_r");
 		CHECK(!matched, "crypt_r");
 	}
 	hash_fails = false;
@@ -389,8 +439,9 @@ static void test_check_fails(void **state)
 		REASON_SECRET_WRONG, "EVP_Q_mac");
 	CHECK(!matched, "EVP_Q_mac");
 	mac_fails = false;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-		&matched), REASON_NONE, "and then it works");
+	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+			     NOW_S, &matched),
+		REASON_NONE, "and then it works");
 	credential_checker_free(NULL);
 	check_end();
 }
@@ -403,7 +454,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_times, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_any_of_them, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_costs, make_checker, free_checker),
-		cmocka_unit_test_setup_teardown(test_too_long_for_bcrypt, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_too_long_for_bcrypt, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_memory, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_many, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_hash, make_checker, free_checker),

@@ -14,7 +14,8 @@ static void test_add(void **state)
 	assert_non_null(diag);
 	CHECK_NUMBER(diag_count(diag), 0, "new");
 	CHECK_NUMBER(diag_error_count(diag), 0, "new");
-	diag_add(diag, DIAG_ERROR, (struct place){ file, 3, 5 }, "unknown key '%s' (%d)", word, 7);
+	diag_add(diag, DIAG_ERROR, (struct place){ file, 3, 5 }, "unknown key '%s' (%d)", word,
+		7);
 	diag_add(diag, DIAG_WARNING, (struct place){ file, 9, 1 }, "100%% odd");
 	memset(file, 'x', sizeof(file) - 1);
 	memset(word, 'x', sizeof(word) - 1);
@@ -61,7 +62,8 @@ static void test_long_text(void **state)
 	diag_add(diag, DIAG_ERROR, (struct place){ "a.yaml", 1, 1 }, "%s", text);
 	CHECK_NUMBER(diag_error_count(diag), 1, "counted");
 	CHECK_NUMBER(diag_count(diag), 1, "kept");
-	CHECK(str_starts(str_of(diag_get(diag, 0)->text), STR("xxxxxxxx")), "its start at least");
+	CHECK(str_starts(str_of(diag_get(diag, 0)->text), STR("xxxxxxxx")),
+		"its start at least");
 	diag_free(diag);
 	check_end();
 }
@@ -94,8 +96,9 @@ static void test_sort(void **state)
 		char file[] = "?.yaml";
 
 		file[0] = added[i].file[0];
-		diag_add(diag, DIAG_ERROR, (struct place){ file, added[i].line, added[i].column },
-			"%s", added[i].text);
+		diag_add(diag, DIAG_ERROR,
+			(struct place){ file, added[i].line, added[i].column }, "%s",
+			added[i].text);
 	}
 	diag_sort(diag);
 	CHECK_NUMBER(diag_count(diag), COUNT(added), "all are there");
@@ -119,15 +122,21 @@ static void test_render(void **state)
 	buf = buf_init(space, sizeof(space));
 	entry.severity = DIAG_WARNING;
 	diag_render(&buf, &entry);
-	CHECK_TEXT(buf_view(&buf), STR("etc/oauth2.yaml:12:3: warning: unknown key"), "warning");
+	CHECK_TEXT(
+		buf_view(&buf), STR("etc/oauth2.yaml:12:3: warning: unknown key"), "warning");
 	check_end();
 }
 
 static void test_nearest(void **state)
 {
 	static const struct str names[] = {
-		TEXT("issuer"), TEXT("lifetime"), TEXT("audience"), TEXT("scopes"), TEXT("hash"),
-		TEXT("resources"), TEXT("tls_client_auth_subject_dn"),
+		TEXT("issuer"),
+		TEXT("lifetime"),
+		TEXT("audience"),
+		TEXT("scopes"),
+		TEXT("hash"),
+		TEXT("resources"),
+		TEXT("tls_client_auth_subject_dn"),
 	};
 	static const struct {
 		struct str word;
@@ -169,7 +178,8 @@ static void test_nearest(void **state)
 
 static void test_nearest_is_the_nearest(void **state)
 {
-	static const struct str names[] = { TEXT("allowed_ix"), TEXT("allowed_ips"), TEXT("allow_ips") };
+	static const struct str names[] = { TEXT("allowed_ix"), TEXT("allowed_ips"),
+		TEXT("allow_ips") };
 
 	(void)state;
 	CHECK_TEXT(diag_nearest(STR("allowed_ipss"), names, 3), names[1], "the nearer one");

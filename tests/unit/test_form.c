@@ -53,8 +53,8 @@ static void check_form(const struct form_case *cases, size_t count)
 
 		arena_reset(arena);
 		memset(&form, 0, sizeof(form));
-		CHECK_REASON(form_parse(cases[i].body, parameters, NAMES, arena, &form), cases[i].wanted,
-			name);
+		CHECK_REASON(form_parse(cases[i].body, parameters, NAMES, arena, &form),
+			cases[i].wanted, name);
 		if (cases[i].wanted != REASON_NONE)
 			continue;
 		CHECK_TEXT(form_value(&form, GRANT), cases[i].grant, name);
@@ -81,28 +81,35 @@ static void test_parse(void **state)
 		{ TEXT("scope=b+c%20d"), REASON_NONE, TEXT(""), TEXT("b c d"), TEXT("") },
 		{ TEXT("scope=%2B%3d%3D%26"), REASON_NONE, TEXT(""), TEXT("+==&"), TEXT("") },
 		{ TEXT("scope=a=b=c"), REASON_NONE, TEXT(""), TEXT("a=b=c"), TEXT("") },
-		{ TEXT("scope=a;grant_type=b"), REASON_NONE, TEXT(""), TEXT("a;grant_type=b"), TEXT("") },
+		{ TEXT("scope=a;grant_type=b"), REASON_NONE, TEXT(""), TEXT("a;grant_type=b"),
+			TEXT("") },
 		{ TEXT("%73%63ope=b"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
 		{ TEXT("s%63ope=b"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
 		{ TEXT("grant%5Ftype=a"), REASON_NONE, TEXT("a"), TEXT(""), TEXT("") },
-		{ TEXT("Scope=b&scope =c&scop=d&scopes=e"), REASON_NONE, TEXT(""), TEXT(""), TEXT("") },
+		{ TEXT("Scope=b&scope =c&scop=d&scopes=e"), REASON_NONE, TEXT(""), TEXT(""),
+			TEXT("") },
 		{ TEXT("scope="), REASON_NONE, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("scope"), REASON_NONE, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("scope=&scope=b"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
 		{ TEXT("scope=b&scope="), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
-		{ TEXT("scope&scope&scope=&scope=b"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
+		{ TEXT("scope&scope&scope=&scope=b"), REASON_NONE, TEXT(""), TEXT("b"),
+			TEXT("") },
 		{ TEXT("&"), REASON_NONE, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("&&&scope=b&&"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
 		{ TEXT("=x&=&scope=b"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
 		{ TEXT("="), REASON_NONE, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("other=1&other=2&scope=b"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("") },
-		{ TEXT("scope=%C3%A4%e2%82%ac"), REASON_NONE, TEXT(""), TEXT("\xc3\xa4\xe2\x82\xac"), TEXT("") },
+		{ TEXT("scope=%C3%A4%e2%82%ac"), REASON_NONE, TEXT(""),
+			TEXT("\xc3\xa4\xe2\x82\xac"), TEXT("") },
 		{ TEXT("scope=\xc3\xa4"), REASON_NONE, TEXT(""), TEXT("\xc3\xa4"), TEXT("") },
 		{ TEXT("scope=%0D%0A%09"), REASON_NONE, TEXT(""), TEXT("\r\n\t"), TEXT("") },
 		{ TEXT("scope=%2500"), REASON_NONE, TEXT(""), TEXT("%00"), TEXT("") },
-		{ TEXT("resource=a&scope=b&resource=c"), REASON_NONE, TEXT(""), TEXT("b"), TEXT("a|c") },
-		{ TEXT("resource=a&resource=&resource=b"), REASON_NONE, TEXT(""), TEXT(""), TEXT("a|b") },
-		{ TEXT("resource=c&resource=b&resource=a"), REASON_NONE, TEXT(""), TEXT(""), TEXT("c|b|a") },
+		{ TEXT("resource=a&scope=b&resource=c"), REASON_NONE, TEXT(""), TEXT("b"),
+			TEXT("a|c") },
+		{ TEXT("resource=a&resource=&resource=b"), REASON_NONE, TEXT(""), TEXT(""),
+			TEXT("a|b") },
+		{ TEXT("resource=c&resource=b&resource=a"), REASON_NONE, TEXT(""), TEXT(""),
+			TEXT("c|b|a") },
 	};
 
 	(void)state;
@@ -114,8 +121,10 @@ static void test_refuse(void **state)
 	static const struct form_case cases[] = {
 		{ TEXT("scope=a&scope=b"), REASON_FORM_REPEATED, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("scope=a&scope=a"), REASON_FORM_REPEATED, TEXT(""), TEXT(""), TEXT("") },
-		{ TEXT("scope=a&sc%6Fpe=b"), REASON_FORM_REPEATED, TEXT(""), TEXT(""), TEXT("") },
-		{ TEXT("scope=a&x=y&scope=&scope=b"), REASON_FORM_REPEATED, TEXT(""), TEXT(""), TEXT("") },
+		{ TEXT("scope=a&sc%6Fpe=b"), REASON_FORM_REPEATED, TEXT(""), TEXT(""),
+			TEXT("") },
+		{ TEXT("scope=a&x=y&scope=&scope=b"), REASON_FORM_REPEATED, TEXT(""), TEXT(""),
+			TEXT("") },
 		{ TEXT("scope=%"), REASON_FORM_PERCENT, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("scope=%4"), REASON_FORM_PERCENT, TEXT(""), TEXT(""), TEXT("") },
 		{ TEXT("scope=%4&x=1"), REASON_FORM_PERCENT, TEXT(""), TEXT(""), TEXT("") },
@@ -173,10 +182,13 @@ static void test_large(void **state)
 			memcpy(body + j, cases[i].pattern, n);
 		arena_reset(arena);
 		clock_gettime(CLOCK_MONOTONIC, &start);
-		reason = form_parse((struct str){ body, sizeof(body) / n * n }, parameters, NAMES, arena, &form);
+		reason = form_parse((struct str){ body, sizeof(body) / n * n }, parameters,
+			NAMES, arena, &form);
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		CHECK_REASON(reason, REASON_NONE, cases[i].name);
-		CHECK((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000 < 500,
+		CHECK((end.tv_sec - start.tv_sec) * 1000 +
+					(end.tv_nsec - start.tv_nsec) / 1000000 <
+				500,
 			cases[i].name);
 	}
 	check_end();
@@ -190,9 +202,12 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	assert_non_null(small);
-	CHECK_REASON(form_parse(STR("scope=a%20very%20long%20scope%20indeed&grant_type=client_credentials"),
-		parameters, NAMES, small, &form), REASON_MEMORY, "parse");
-	CHECK_REASON(form_decode(STR("a%20very%20long%20value%20that%20does%20not%20fit"), small, &decoded),
+	CHECK_REASON(form_parse(STR("scope=a%20very%20long%20scope%20indeed&grant_type=client_"
+				    "credentials"),
+			     parameters, NAMES, small, &form),
+		REASON_MEMORY, "parse");
+	CHECK_REASON(form_decode(STR("a%20very%20long%20value%20that%20does%20not%20fit"),
+			     small, &decoded),
 		REASON_MEMORY, "decode");
 	CHECK_NUMBER(decoded.n, 0, "empty on failure");
 	arena_free(small);
@@ -224,7 +239,8 @@ static void test_decode(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct str decoded = STR("unset");
 
-		CHECK_REASON(form_decode(cases[i].s, arena, &decoded), cases[i].wanted, cases[i].s.p);
+		CHECK_REASON(form_decode(cases[i].s, arena, &decoded), cases[i].wanted,
+			cases[i].s.p);
 		CHECK_TEXT(decoded, cases[i].decoded, cases[i].s.p);
 	}
 	check_end();

@@ -49,26 +49,33 @@ static void test_scopes(void **state)
 	} cases[] = {
 		{ "none asked for", TEXT(""), REASON_NONE, TEXT("identity_proofing") },
 		{ "one", TEXT("orders:read"), REASON_NONE, TEXT("orders:read") },
-		{ "in the order asked for", TEXT("orders:write identity_proofing orders:read"), REASON_NONE,
-			TEXT("orders:write identity_proofing orders:read") },
-		{ "twice", TEXT("orders:read orders:write orders:read"), REASON_NONE, TEXT("orders:read orders:write") },
+		{ "in the order asked for", TEXT("orders:write identity_proofing orders:read"),
+			REASON_NONE, TEXT("orders:write identity_proofing orders:read") },
+		{ "twice", TEXT("orders:read orders:write orders:read"), REASON_NONE,
+			TEXT("orders:read orders:write") },
 		{ "space alone", TEXT(" "), REASON_SCOPE_SYNTAX, TEXT("") },
 		{ "space before", TEXT(" orders:read"), REASON_SCOPE_SYNTAX, TEXT("") },
 		{ "space behind", TEXT("orders:read "), REASON_SCOPE_SYNTAX, TEXT("") },
-		{ "two spaces", TEXT("orders:read  orders:write"), REASON_SCOPE_SYNTAX, TEXT("") },
+		{ "two spaces", TEXT("orders:read  orders:write"), REASON_SCOPE_SYNTAX,
+			TEXT("") },
 		{ "tab", TEXT("orders:read\torders:write"), REASON_SCOPE_SYNTAX, TEXT("") },
-		{ "line break", TEXT("orders:read\norders:write"), REASON_SCOPE_SYNTAX, TEXT("") },
+		{ "line break", TEXT("orders:read\norders:write"), REASON_SCOPE_SYNTAX,
+			TEXT("") },
 		{ "quote", TEXT("\"orders:read\""), REASON_SCOPE_SYNTAX, TEXT("") },
 		{ "backslash", TEXT("orders\\read"), REASON_SCOPE_SYNTAX, TEXT("") },
 		{ "beyond ASCII", TEXT("\xc3\xa4"), REASON_SCOPE_SYNTAX, TEXT("") },
 		{ "DEL", TEXT("orders:read\x7f"), REASON_SCOPE_SYNTAX, TEXT("") },
 		{ "undefined", TEXT("unknown"), REASON_SCOPE_UNKNOWN, TEXT("") },
-		{ "one of them undefined", TEXT("orders:read unknown"), REASON_SCOPE_UNKNOWN, TEXT("") },
+		{ "one of them undefined", TEXT("orders:read unknown"), REASON_SCOPE_UNKNOWN,
+			TEXT("") },
 		{ "in capitals", TEXT("ORDERS:READ"), REASON_SCOPE_UNKNOWN, TEXT("") },
 		{ "comma", TEXT("orders:read,orders:write"), REASON_SCOPE_UNKNOWN, TEXT("") },
-		{ "two audiences", TEXT("orders:read stock"), REASON_SCOPE_AUDIENCES, TEXT("") },
-		{ "one audience and none", TEXT("identity_proofing stock"), REASON_NONE, TEXT("identity_proofing stock") },
-		{ "one audience twice", TEXT("orders:read orders:write"), REASON_NONE, TEXT("orders:read orders:write") },
+		{ "two audiences", TEXT("orders:read stock"), REASON_SCOPE_AUDIENCES,
+			TEXT("") },
+		{ "one audience and none", TEXT("identity_proofing stock"), REASON_NONE,
+			TEXT("identity_proofing stock") },
+		{ "one audience twice", TEXT("orders:read orders:write"), REASON_NONE,
+			TEXT("orders:read orders:write") },
 	};
 
 	(void)state;
@@ -79,12 +86,16 @@ static void test_scopes(void **state)
 		struct grant grant;
 
 		memset(&grant, 0xff, sizeof(grant));
-		CHECK_REASON(grant_decide(fixture.snapshot, &fixture.clients[0], &request, fixture.arena, &grant),
+		CHECK_REASON(grant_decide(fixture.snapshot, &fixture.clients[0], &request,
+				     fixture.arena, &grant),
 			cases[i].wanted, cases[i].name);
 		CHECK_TEXT(scopes_of(&grant, &buf), cases[i].granted, cases[i].name);
-		CHECK(grant.client == (cases[i].wanted == REASON_NONE ? &fixture.clients[0] : NULL), cases[i].name);
+		CHECK(grant.client ==
+				(cases[i].wanted == REASON_NONE ? &fixture.clients[0] : NULL),
+			cases[i].name);
 		if (cases[i].wanted == REASON_NONE)
-			CHECK_NUMBER(grant.scopes_from, cases[i].asked.n ? GRANT_FROM_REQUEST : GRANT_FROM_CLIENT,
+			CHECK_NUMBER(grant.scopes_from,
+				cases[i].asked.n ? GRANT_FROM_REQUEST : GRANT_FROM_CLIENT,
 				cases[i].name);
 	}
 	check_end();
@@ -102,10 +113,11 @@ static void test_scopes_of_client(void **state)
 
 	(void)state;
 	client->scopes = (struct scope_list){ some, 2 };
-	client->default_scopes = (struct scope_list){ NULL, 0 };
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_NONE,
-		"no default");
-	CHECK_TEXT(scopes_of(&grant, &buf), STR("orders:write identity_proofing"), "no default");
+	client->default_scopes = client->scopes;
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_NONE, "no default");
+	CHECK_TEXT(
+		scopes_of(&grant, &buf), STR("orders:write identity_proofing"), "no default");
 	CHECK_NUMBER(grant.scopes_from, GRANT_FROM_CLIENT_SCOPES, "no default");
 
 	request.scope = STR("stock");
@@ -116,15 +128,17 @@ static void test_scopes_of_client(void **state)
 		REASON_SCOPE_DENIED, "one of them not the client's");
 
 	client->scopes = (struct scope_list){ NULL, 0 };
+	client->default_scopes = client->scopes;
 	request.scope = STR("");
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_NONE,
-		"no scopes at all");
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_NONE, "no scopes at all");
 	CHECK_NUMBER(grant.scopes.count, 0, "no scopes at all");
 	request.scope = STR("stock");
 	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
 		REASON_SCOPE_DENIED, "no scopes at all");
 
 	client->scopes = (struct scope_list){ fixture_all_scopes, SCOPE__MAX };
+	client->default_scopes = client->scopes;
 	request.scope = STR("");
 	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
 		REASON_SCOPE_AUDIENCES, "all of them, with two audiences");
@@ -141,26 +155,40 @@ static void test_resources(void **state)
 		struct str audience;
 	} cases[] = {
 		{ "one", { TEXT(FIXTURE_ORDERS) }, REASON_NONE, TEXT(FIXTURE_ORDERS) },
-		{ "a URN", { TEXT("urn:example:stock") }, REASON_NONE, TEXT("urn:example:stock") },
+		{ "a URN", { TEXT("urn:example:stock") }, REASON_NONE,
+			TEXT("urn:example:stock") },
 		{ "two", { TEXT("urn:example:stock"), TEXT(FIXTURE_ORDERS) }, REASON_NONE,
 			TEXT("urn:example:stock|" FIXTURE_ORDERS) },
-		{ "the same twice", { TEXT(FIXTURE_ORDERS), TEXT("urn:example:stock"), TEXT(FIXTURE_ORDERS) },
+		{ "the same twice",
+			{ TEXT(FIXTURE_ORDERS), TEXT("urn:example:stock"),
+				TEXT(FIXTURE_ORDERS) },
 			REASON_NONE, TEXT(FIXTURE_ORDERS "|urn:example:stock") },
-		{ "another", { TEXT("https://evil.example.com") }, REASON_TARGET_DENIED, TEXT("") },
-		{ "one of two is another", { TEXT(FIXTURE_ORDERS), TEXT("https://evil.example.com") },
+		{ "another", { TEXT("https://evil.example.com") }, REASON_TARGET_DENIED,
+			TEXT("") },
+		{ "one of two is another",
+			{ TEXT(FIXTURE_ORDERS), TEXT("https://evil.example.com") },
 			REASON_TARGET_DENIED, TEXT("") },
-		{ "a slash more", { TEXT(FIXTURE_ORDERS "/") }, REASON_TARGET_DENIED, TEXT("") },
-		{ "in capitals", { TEXT("HTTPS://orders.example.com") }, REASON_TARGET_DENIED, TEXT("") },
-		{ "with a query", { TEXT(FIXTURE_ORDERS "?a=b") }, REASON_TARGET_DENIED, TEXT("") },
-		{ "with a fragment", { TEXT(FIXTURE_ORDERS "#a") }, REASON_TARGET_SYNTAX, TEXT("") },
-		{ "with an empty fragment", { TEXT(FIXTURE_ORDERS "#") }, REASON_TARGET_SYNTAX, TEXT("") },
+		{ "a slash more", { TEXT(FIXTURE_ORDERS "/") }, REASON_TARGET_DENIED,
+			TEXT("") },
+		{ "in capitals", { TEXT("HTTPS://orders.example.com") }, REASON_TARGET_DENIED,
+			TEXT("") },
+		{ "with a query", { TEXT(FIXTURE_ORDERS "?a=b") }, REASON_TARGET_DENIED,
+			TEXT("") },
+		{ "with a fragment", { TEXT(FIXTURE_ORDERS "#a") }, REASON_TARGET_SYNTAX,
+			TEXT("") },
+		{ "with an empty fragment", { TEXT(FIXTURE_ORDERS "#") }, REASON_TARGET_SYNTAX,
+			TEXT("") },
 		{ "relative", { TEXT("orders.example.com") }, REASON_TARGET_SYNTAX, TEXT("") },
 		{ "a path", { TEXT("/orders") }, REASON_TARGET_SYNTAX, TEXT("") },
-		{ "without a scheme", { TEXT("//orders.example.com") }, REASON_TARGET_SYNTAX, TEXT("") },
+		{ "without a scheme", { TEXT("//orders.example.com") }, REASON_TARGET_SYNTAX,
+			TEXT("") },
 		{ "scheme alone", { TEXT("https:") }, REASON_TARGET_SYNTAX, TEXT("") },
-		{ "a space", { TEXT("https://orders.example.com/a b") }, REASON_TARGET_SYNTAX, TEXT("") },
-		{ "scheme with a digit first", { TEXT("1ttps://orders.example.com") }, REASON_TARGET_SYNTAX, TEXT("") },
-		{ "one of two is none", { TEXT(FIXTURE_ORDERS), TEXT("x") }, REASON_TARGET_SYNTAX, TEXT("") },
+		{ "a space", { TEXT("https://orders.example.com/a b") }, REASON_TARGET_SYNTAX,
+			TEXT("") },
+		{ "scheme with a digit first", { TEXT("1ttps://orders.example.com") },
+			REASON_TARGET_SYNTAX, TEXT("") },
+		{ "one of two is none", { TEXT(FIXTURE_ORDERS), TEXT("x") },
+			REASON_TARGET_SYNTAX, TEXT("") },
 	};
 	struct client *client = &fixture.clients[0];
 
@@ -174,7 +202,8 @@ static void test_resources(void **state)
 
 		while (request.resources.count < 3 && cases[i].asked[request.resources.count].n)
 			request.resources.count++;
-		CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		CHECK_REASON(
+			grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
 			cases[i].wanted, cases[i].name);
 		CHECK_TEXT(join(grant.audience, &buf), cases[i].audience, cases[i].name);
 		if (cases[i].wanted == REASON_NONE)
@@ -186,7 +215,8 @@ static void test_resources(void **state)
 static void test_audience(void **state)
 {
 	static const struct str resources[] = { TEXT("https://r.example.com") };
-	static const struct str of_client[] = { TEXT("https://c1.example.com"), TEXT("https://c2.example.com") };
+	static const struct str of_client[] = { TEXT("https://c1.example.com"),
+		TEXT("https://c2.example.com") };
 	static const struct str of_all[] = { TEXT("https://all.example.com") };
 	static const struct {
 		const char *name;
@@ -195,18 +225,19 @@ static void test_audience(void **state)
 		struct str audience;
 		enum grant_source from;
 	} cases[] = {
-		{ "the request's", TEXT("orders:read"), true, true, true, TEXT("https://r.example.com"),
-			GRANT_FROM_REQUEST },
-		{ "the request's, though scopes differ", TEXT("orders:read stock"), true, true, true,
+		{ "the request's", TEXT("orders:read"), true, true, true,
 			TEXT("https://r.example.com"), GRANT_FROM_REQUEST },
-		{ "the scope's", TEXT("orders:read identity_proofing"), false, true, true, TEXT(FIXTURE_ORDERS),
-			GRANT_FROM_SCOPE },
+		{ "the request's, though scopes differ", TEXT("orders:read stock"), true, true,
+			true, TEXT("https://r.example.com"), GRANT_FROM_REQUEST },
+		{ "the scope's", TEXT("orders:read identity_proofing"), false, true, true,
+			TEXT(FIXTURE_ORDERS), GRANT_FROM_SCOPE },
 		{ "the client's", TEXT("identity_proofing"), false, true, true,
-			TEXT("https://c1.example.com|https://c2.example.com"), GRANT_FROM_CLIENT },
-		{ "the general one", TEXT("identity_proofing"), false, false, true, TEXT("https://all.example.com"),
-			GRANT_FROM_ACCESS_TOKEN },
-		{ "the client itself", TEXT("identity_proofing"), false, false, false, TEXT("CLIENT"),
-			GRANT_FROM_CLIENT_ID },
+			TEXT("https://c1.example.com|https://c2.example.com"),
+			GRANT_FROM_CLIENT },
+		{ "the general one", TEXT("identity_proofing"), false, false, true,
+			TEXT("https://all.example.com"), GRANT_FROM_ACCESS_TOKEN },
+		{ "the client itself", TEXT("identity_proofing"), false, false, false,
+			TEXT("CLIENT"), GRANT_FROM_CLIENT_ID },
 	};
 	struct client *client = &fixture.clients[0];
 
@@ -219,9 +250,11 @@ static void test_audience(void **state)
 		struct grant grant;
 
 		client->audience = (struct str_list){ of_client, cases[i].client_has ? 2 : 0 };
-		fixture.snapshot->access_token.audience = (struct str_list){ of_all, cases[i].all_have };
-		CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_NONE,
-			cases[i].name);
+		fixture.snapshot->access_token.audience = (struct str_list){ of_all,
+			cases[i].all_have };
+		CHECK_REASON(
+			grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+			REASON_NONE, cases[i].name);
 		CHECK_TEXT(join(grant.audience, &buf), cases[i].audience, cases[i].name);
 		CHECK_NUMBER(grant.audience_from, cases[i].from, cases[i].name);
 	}
@@ -235,7 +268,8 @@ static void test_policy(void **state)
 	struct grant grant;
 
 	(void)state;
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_NONE, "general");
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_NONE, "general");
 	CHECK_NUMBER(grant.lifetime_s, 300, "general");
 	CHECK_NUMBER(grant.lifetime_from, GRANT_FROM_ACCESS_TOKEN, "general");
 	CHECK_NUMBER(grant.profile, PROFILE_CIAM, "general");
@@ -243,14 +277,16 @@ static void test_policy(void **state)
 	client->token_lifetime_s = 600;
 	client->has_profile = true;
 	client->profile = PROFILE_RFC9068;
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_NONE, "client");
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_NONE, "client");
 	CHECK_NUMBER(grant.lifetime_s, 600, "client");
 	CHECK_NUMBER(grant.lifetime_from, GRANT_FROM_CLIENT, "client");
 	CHECK_NUMBER(grant.profile, PROFILE_RFC9068, "client");
 	CHECK_NUMBER(grant.profile_from, GRANT_FROM_CLIENT, "client");
 	client->profile = PROFILE_CIAM;
 	fixture.snapshot->access_token.profile = PROFILE_RFC9068;
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_NONE, "client");
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_NONE, "client");
 	CHECK_NUMBER(grant.profile, PROFILE_CIAM, "the client's, also where it is the default");
 	check_end();
 }
@@ -264,22 +300,25 @@ static void test_refused(void **state)
 
 	(void)state;
 	assert_non_null(small);
-	CHECK_REASON(grant_decide(fixture.snapshot, client,
-		&(struct grant_request){ .scope = STR("orders:read orders:write identity_proofing") }, small,
-		&grant), REASON_MEMORY, "no room");
+	CHECK_REASON(
+		grant_decide(fixture.snapshot, client,
+			&(struct grant_request){
+				.scope = STR("orders:read orders:write identity_proofing") },
+			small, &grant),
+		REASON_MEMORY, "no room");
 	CHECK(!grant.client && !grant.scopes.count && !grant.audience.count, "cleared");
 	arena_free(small);
 	client->grants = 0;
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_GRANT_DENIED,
-		"no grants");
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_GRANT_DENIED, "no grants");
 	client->grants = GRANT_BIT(GRANT_CLIENT_CREDENTIALS);
 	client->certificate_bound = true;
 	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
 		REASON_CERTIFICATE_MISSING, "certificate-bound");
 	client->certificate_bound = false;
 	client->dpop_bound = true;
-	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant), REASON_DPOP_MISSING,
-		"DPoP-bound");
+	CHECK_REASON(grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+		REASON_DPOP_MISSING, "DPoP-bound");
 	CHECK(!grant.client && !grant.audience.count, "cleared");
 	check_end();
 }
@@ -288,7 +327,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_scopes, open_fixture, close_fixture),
-		cmocka_unit_test_setup_teardown(test_scopes_of_client, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(
+			test_scopes_of_client, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_resources, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_audience, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_policy, open_fixture, close_fixture),

@@ -56,15 +56,23 @@ static void test_scheme(void **state)
 		struct str value;
 		bool ok;
 	} cases[] = {
-		{ TEXT("Basic YTpi"), true },   { TEXT("basic YTpi"), true }, { TEXT("bAsIc YTpi"), true },
-		{ TEXT("BASIC YTpi"), true },   { TEXT("Basic  YTpi"), true }, { TEXT("Bearer YTpi"), false },
-		{ TEXT("BasicYTpi"), false },   { TEXT("Basi YTpi"), false }, { TEXT("Basic2 YTpi"), false },
-		{ TEXT("X Basic YTpi"), false }, { TEXT(""), false },
+		{ TEXT("Basic YTpi"), true },
+		{ TEXT("basic YTpi"), true },
+		{ TEXT("bAsIc YTpi"), true },
+		{ TEXT("BASIC YTpi"), true },
+		{ TEXT("Basic  YTpi"), true },
+		{ TEXT("Bearer YTpi"), false },
+		{ TEXT("BasicYTpi"), false },
+		{ TEXT("Basi YTpi"), false },
+		{ TEXT("Basic2 YTpi"), false },
+		{ TEXT("X Basic YTpi"), false },
+		{ TEXT(""), false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
-		CHECK(header_scheme_is(cases[i].value, STR("Basic")) == cases[i].ok, cases[i].value.p);
+		CHECK(header_scheme_is(cases[i].value, STR("Basic")) == cases[i].ok,
+			cases[i].value.p);
 	check_end();
 }
 
@@ -85,7 +93,8 @@ static void test_repeated(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
-		CHECK(header_is_repeated(cases[i].value) == cases[i].repeated, cases[i].value.p);
+		CHECK(header_is_repeated(cases[i].value) == cases[i].repeated,
+			cases[i].value.p);
 	check_end();
 }
 
@@ -98,16 +107,21 @@ static void test_basic(void **state)
 		struct str user;
 		struct str password;
 	} cases[] = {
-		{ "RFC 7617", TEXT("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), true, TEXT("Aladdin"), TEXT("open sesame") },
-		{ "RFC 7617, UTF-8", TEXT("Basic dGVzdDoxMjPCow=="), true, TEXT("test"), TEXT("123\xc2\xa3") },
-		{ "RFC 6749", TEXT("Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"), true, TEXT("s6BhdRkqt3"), TEXT("gX1fBat3bV") },
+		{ "RFC 7617", TEXT("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), true, TEXT("Aladdin"),
+			TEXT("open sesame") },
+		{ "RFC 7617, UTF-8", TEXT("Basic dGVzdDoxMjPCow=="), true, TEXT("test"),
+			TEXT("123\xc2\xa3") },
+		{ "RFC 6749", TEXT("Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"), true,
+			TEXT("s6BhdRkqt3"), TEXT("gX1fBat3bV") },
 		{ "other case", TEXT("bASIC YTpi"), true, TEXT("a"), TEXT("b") },
 		{ "two spaces", TEXT("Basic  YTpi"), true, TEXT("a"), TEXT("b") },
-		{ "the first colon divides", TEXT("Basic YTpiOmM6"), true, TEXT("a"), TEXT("b:c:") },
+		{ "the first colon divides", TEXT("Basic YTpiOmM6"), true, TEXT("a"),
+			TEXT("b:c:") },
 		{ "no user", TEXT("Basic OmI="), true, TEXT(""), TEXT("b") },
 		{ "no password", TEXT("Basic YTo="), true, TEXT("a"), TEXT("") },
 		{ "colon alone", TEXT("Basic Og=="), true, TEXT(""), TEXT("") },
-		{ "nothing is form-decoded", TEXT("Basic YSUzQWI6YytkJTI1"), true, TEXT("a%3Ab"), TEXT("c+d%25") },
+		{ "nothing is form-decoded", TEXT("Basic YSUzQWI6YytkJTI1"), true,
+			TEXT("a%3Ab"), TEXT("c+d%25") },
 		{ "no colon", TEXT("Basic YWI="), false, TEXT(""), TEXT("") },
 		{ "nothing", TEXT("Basic "), false, TEXT(""), TEXT("") },
 		{ "scheme alone", TEXT("Basic"), false, TEXT(""), TEXT("") },
@@ -119,7 +133,8 @@ static void test_basic(void **state)
 		{ "more behind it", TEXT("Basic YTpi x"), false, TEXT(""), TEXT("") },
 		{ "bits behind the last byte", TEXT("Basic YTp="), false, TEXT(""), TEXT("") },
 		{ "plain text", TEXT("Basic a:b"), false, TEXT(""), TEXT("") },
-		{ "bytes beyond ASCII", TEXT("Basic \xc3\xa4\xc3\xa4"), false, TEXT(""), TEXT("") },
+		{ "bytes beyond ASCII", TEXT("Basic \xc3\xa4\xc3\xa4"), false, TEXT(""),
+			TEXT("") },
 	};
 
 	(void)state;
@@ -127,7 +142,8 @@ static void test_basic(void **state)
 		struct str user = STR("unset");
 		struct str password = STR("unset");
 
-		CHECK(header_basic(cases[i].value, arena, &user, &password) == cases[i].ok, cases[i].name);
+		CHECK(header_basic(cases[i].value, arena, &user, &password) == cases[i].ok,
+			cases[i].name);
 		CHECK_TEXT(user, cases[i].user, cases[i].name);
 		CHECK_TEXT(password, cases[i].password, cases[i].name);
 	}
@@ -142,8 +158,9 @@ static void test_basic_no_memory(void **state)
 
 	(void)state;
 	assert_non_null(small);
-	CHECK(!header_basic(STR("Basic QWxhZGRpbjpvcGVuIHNlc2FtZSwgYW5kIHNvbWUgbW9yZSB0ZXh0"), small, &user,
-		&password), "no room");
+	CHECK(!header_basic(STR("Basic QWxhZGRpbjpvcGVuIHNlc2FtZSwgYW5kIHNvbWUgbW9yZSB0ZXh0"),
+		      small, &user, &password),
+		"no room");
 	CHECK_NUMBER(user.n + password.n, 0, "empty on failure");
 	arena_free(small);
 	check_end();
@@ -178,7 +195,8 @@ static void test_etag(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
-		CHECK(header_etag_matches(cases[i].if_none_match, STR("\"abc\"")) == cases[i].matches,
+		CHECK(header_etag_matches(cases[i].if_none_match, STR("\"abc\"")) ==
+				cases[i].matches,
 			cases[i].if_none_match.p);
 	check_end();
 }

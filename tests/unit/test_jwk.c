@@ -29,7 +29,8 @@ static void test_parse(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(vectors, i, vector) {
+	json_array_foreach(vectors, i, vector)
+	{
 		const char *name = support_member(vector, "name").p;
 		enum reason wanted = support_reason(support_member(vector, "reason"));
 		struct jwk jwk;
@@ -89,10 +90,12 @@ static void test_write(void **state)
 
 		/* RFC 7638 §3.3: no spaces, in lexicographic order */
 		buf = buf_init(space, sizeof(space));
-		CHECK_REASON(jwk_write(&buf, pkey, cases[i].alg, STR("")), REASON_NONE, cases[i].key);
+		CHECK_REASON(jwk_write(&buf, pkey, cases[i].alg, STR("")), REASON_NONE,
+			cases[i].key);
 		CHECK(!str_has(buf_view(&buf), ' '), cases[i].key);
 		json = json_loadb(buf.p, buf.n, JSON_REJECT_DUPLICATES, NULL);
-		json_object_foreach(json, key, value) {
+		json_object_foreach(json, key, value)
+		{
 			buf_text(&list, key);
 			buf_char(&list, ' ');
 		}
@@ -100,7 +103,8 @@ static void test_write(void **state)
 		json_decref(json);
 
 		buf = buf_init(space, 20);
-		CHECK(jwk_write(&buf, pkey, cases[i].alg, STR("1")) == REASON_INTERNAL || buf.overflow,
+		CHECK(jwk_write(&buf, pkey, cases[i].alg, STR("1")) == REASON_INTERNAL ||
+				buf.overflow,
 			"no room");
 		EVP_PKEY_free(pkey);
 	}
@@ -118,7 +122,8 @@ static void test_write_full_length(void **state)
 		json_t *json;
 
 		assert_non_null(pkey);
-		CHECK_REASON(jwk_write(&buf, pkey, JOSE_ALG_ES256, STR("")), REASON_NONE, "P-256");
+		CHECK_REASON(
+			jwk_write(&buf, pkey, JOSE_ALG_ES256, STR("")), REASON_NONE, "P-256");
 		json = json_loadb(buf.p, buf.n, 0, NULL);
 		CHECK_NUMBER(support_member(json, "x").n, 43, "x");
 		CHECK_NUMBER(support_member(json, "y").n, 43, "y");
@@ -140,7 +145,8 @@ static void test_private_stays_inside(void **state)
 		struct buf buf = buf_init(space, sizeof(space));
 		json_t *json;
 
-		CHECK_REASON(jwk_write(&buf, pkey, alg_default(pkey), STR("1")), REASON_NONE, keys[i]);
+		CHECK_REASON(jwk_write(&buf, pkey, alg_default(pkey), STR("1")), REASON_NONE,
+			keys[i]);
 		json = json_loadb(buf.p, buf.n, 0, NULL);
 		assert_non_null(json);
 		for (size_t j = 0; j < COUNT(members); j++)

@@ -27,8 +27,8 @@ static int free_arena(void **state)
 
 static bool is_clear(const struct jws_parts *parts)
 {
-	return !parts->header && !parts->payload && !parts->signature.n && !parts->signing_input.n &&
-		!parts->payload_text.n;
+	return !parts->header && !parts->payload && !parts->signature.n &&
+	       !parts->signing_input.n && !parts->payload_text.n;
 }
 
 static void check_verify(const json_t *vector, const struct jws_parts *parts, const char *name)
@@ -52,14 +52,16 @@ static void test_vectors(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(vectors, i, vector) {
+	json_array_foreach(vectors, i, vector)
+	{
 		const char *name = support_member(vector, "name").p;
 		enum reason wanted = support_reason(support_member(vector, "split"));
 		struct jws_parts parts;
 
 		arena_reset(arena);
 		memset(&parts, 0xff, sizeof(parts));
-		CHECK_REASON(jws_split(support_member(vector, "jws"), arena, &parts), wanted, name);
+		CHECK_REASON(
+			jws_split(support_member(vector, "jws"), arena, &parts), wanted, name);
 		if (wanted == REASON_NONE && parts.header) {
 			check_verify(vector, &parts, name);
 			jws_parts_clear(&parts);
@@ -93,7 +95,8 @@ static void test_split_no_memory(void **state)
 
 	(void)state;
 	assert_non_null(small);
-	CHECK_REASON(jws_split(STR("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAEC_w"), small, &parts),
+	CHECK_REASON(
+		jws_split(STR("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAEC_w"), small, &parts),
 		REASON_MEMORY, "no room");
 	CHECK(is_clear(&parts), "no room");
 	arena_free(small);
@@ -104,8 +107,9 @@ static void test_split_no_memory(void **state)
 static void test_rfc8037(void **state)
 {
 	static const char input[] = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
-	static const char signature[] = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylG"
-					"jg5BhVsPt9g7sVvpAr_MuM0KAg";
+	static const char signature[] =
+		"hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylG"
+		"jg5BhVsPt9g7sVvpAr_MuM0KAg";
 	unsigned char bytes[64];
 	size_t len;
 	EVP_PKEY *pkey = support_key(KEY_OKP);
@@ -116,8 +120,9 @@ static void test_rfc8037(void **state)
 
 	(void)state;
 	assert_non_null(signer);
-	CHECK_REASON(jws_sign(signer, STR("{\"alg\":\"EdDSA\"}"), STR("Example of Ed25519 signing"),
-		&buf), REASON_NONE, "sign");
+	CHECK_REASON(jws_sign(signer, STR("{\"alg\":\"EdDSA\"}"),
+			     STR("Example of Ed25519 signing"), &buf),
+		REASON_NONE, "sign");
 	CHECK_TEXT(str_upto(buf_view(&buf), sizeof(input) - 1), str_of(input), "input");
 	CHECK_TEXT(str_from(buf_view(&buf), sizeof(input)), str_of(signature), "signature");
 
@@ -146,8 +151,10 @@ static void test_rfc7515_sign(void **state)
 	(void)state;
 	assert_non_null(signer);
 	CHECK_REASON(jws_sign(signer, STR("{\"alg\":\"RS256\"}"),
-		STR("{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n "
-		    "\"http://example.com/is_root\":true}"), &buf), REASON_NONE, "sign");
+			     STR("{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n "
+				 "\"http://example.com/is_root\":true}"),
+			     &buf),
+		REASON_NONE, "sign");
 	CHECK_TEXT(buf_view(&buf), support_member(json_array_get(vectors, 0), "jws"), "A.2");
 	jws_signer_free(signer);
 	EVP_PKEY_free(pkey);
@@ -159,8 +166,8 @@ static void test_rfc7515_sign(void **state)
 static bool openssl_verifies(EVP_PKEY *pkey, enum jose_alg alg, struct str input,
 	const unsigned char *signature, size_t len)
 {
-	static const char *const digests[] = { NULL, "SHA256", "SHA384", "SHA512", "SHA256", "SHA256",
-		NULL };
+	static const char *const digests[] = { NULL, "SHA256", "SHA384", "SHA512", "SHA256",
+		"SHA256", NULL };
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *options;
 	unsigned char *der = NULL;
@@ -176,12 +183,13 @@ static bool openssl_verifies(EVP_PKEY *pkey, enum jose_alg alg, struct str input
 		signature = der;
 		ECDSA_SIG_free(pair);
 	}
-	ok = EVP_DigestVerifyInit_ex(context, &options, digests[alg], NULL, NULL, pkey, NULL) == 1;
+	ok = EVP_DigestVerifyInit_ex(context, &options, digests[alg], NULL, NULL, pkey, NULL) ==
+	     1;
 	if (alg == JOSE_ALG_PS256)
 		ok = ok && EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1 &&
-			EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 32) == 1;
+		     EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 32) == 1;
 	ok = ok && EVP_DigestVerify(context, signature, len, (const unsigned char *)input.p,
-			input.n) == 1;
+			   input.n) == 1;
 	OPENSSL_free(der);
 	EVP_MD_CTX_free(context);
 	return ok;
@@ -208,9 +216,12 @@ static void test_sign(void **state)
 		enum jose_alg alg;
 		bool same_again; /* deterministic */
 	} cases[] = {
-		{ KEY_RSA, JOSE_ALG_RS256, true },  { KEY_RSA, JOSE_ALG_RS384, true },
-		{ KEY_RSA, JOSE_ALG_RS512, true },  { KEY_RSA, JOSE_ALG_PS256, false },
-		{ KEY_EC, JOSE_ALG_ES256, false }, { KEY_OKP, JOSE_ALG_EDDSA, true },
+		{ KEY_RSA, JOSE_ALG_RS256, true },
+		{ KEY_RSA, JOSE_ALG_RS384, true },
+		{ KEY_RSA, JOSE_ALG_RS512, true },
+		{ KEY_RSA, JOSE_ALG_PS256, false },
+		{ KEY_EC, JOSE_ALG_ES256, false },
+		{ KEY_OKP, JOSE_ALG_EDDSA, true },
 	};
 
 	(void)state;
@@ -225,23 +236,27 @@ static void test_sign(void **state)
 		assert_non_null(signer);
 		snprintf(header, sizeof(header), "{\"alg\":\"%s\"}", name);
 		/* Often enough to meet an r or s with zeros in front. */
-		for (unsigned round = 0; round < (cases[i].alg == JOSE_ALG_ES256 ? 600 : 3); round++) {
+		for (unsigned round = 0; round < (cases[i].alg == JOSE_ALG_ES256 ? 600 : 3);
+			round++) {
 			char space[1024];
 			struct buf buf = buf_init(space, sizeof(space));
 			struct jws_parts parts;
 
-			CHECK_REASON(jws_sign(signer, str_of(header), STR("{\"sub\":\"a\"}"), &buf),
+			CHECK_REASON(
+				jws_sign(signer, str_of(header), STR("{\"sub\":\"a\"}"), &buf),
 				REASON_NONE, name);
 			check_signature(pkey, cases[i].alg, buf_view(&buf));
 			arena_reset(arena);
-			CHECK_REASON(jws_split(buf_view(&buf), arena, &parts), REASON_NONE, name);
+			CHECK_REASON(
+				jws_split(buf_view(&buf), arena, &parts), REASON_NONE, name);
 			CHECK_REASON(jws_verify(&parts, pkey, cases[i].alg), REASON_NONE, name);
 			jws_parts_clear(&parts);
 			if (round == 0)
 				memcpy(first, space, buf.n);
 			else
 				CHECK(str_eq(buf_view(&buf), (struct str){ first, buf.n }) ==
-						cases[i].same_again, name);
+						cases[i].same_again,
+					name);
 		}
 		jws_signer_free(signer);
 		EVP_PKEY_free(pkey);
@@ -263,7 +278,8 @@ static void test_sign_appends(void **state)
 	CHECK(str_starts(buf_view(&buf), STR("token=e30.e30.")), "appends");
 	for (size_t size = 0; size < 94; size += 7) {
 		buf = buf_init(space, size);
-		CHECK_REASON(jws_sign(signer, STR("{}"), STR("{}"), &buf), REASON_SIGNING, "no room");
+		CHECK_REASON(jws_sign(signer, STR("{}"), STR("{}"), &buf), REASON_SIGNING,
+			"no room");
 	}
 	buf = buf_init(space, 94);
 	CHECK_REASON(jws_sign(signer, STR("{}"), STR("{}"), &buf), REASON_NONE, "just room");
@@ -279,8 +295,12 @@ static void test_signer_refuses(void **state)
 		const char *key;
 		enum jose_alg alg;
 	} cases[] = {
-		{ KEY_RSA, JOSE_ALG_ES256 },  { KEY_RSA, JOSE_ALG_EDDSA }, { KEY_EC, JOSE_ALG_RS256 },
-		{ KEY_EC, JOSE_ALG_EDDSA },   { KEY_OKP, JOSE_ALG_ES256 }, { KEY_OKP, JOSE_ALG_PS256 },
+		{ KEY_RSA, JOSE_ALG_ES256 },
+		{ KEY_RSA, JOSE_ALG_EDDSA },
+		{ KEY_EC, JOSE_ALG_RS256 },
+		{ KEY_EC, JOSE_ALG_EDDSA },
+		{ KEY_OKP, JOSE_ALG_ES256 },
+		{ KEY_OKP, JOSE_ALG_PS256 },
 		{ KEY_RSA, JOSE_ALG_NONE },
 	};
 

@@ -23,7 +23,8 @@ static void test_read(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(vectors, i, vector) {
+	json_array_foreach(vectors, i, vector)
+	{
 		const char *name = support_member(vector, "name").p;
 		enum reason wanted = support_reason(support_member(vector, "reason"));
 		EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
@@ -160,7 +161,8 @@ static void test_generate(void **state)
 		const char *name = cases[i].alg ? alg_info(cases[i].alg)->name : "none";
 		EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
 
-		CHECK_REASON(key_generate(cases[i].alg, cases[i].bits, &pkey), cases[i].wanted, name);
+		CHECK_REASON(key_generate(cases[i].alg, cases[i].bits, &pkey), cases[i].wanted,
+			name);
 		CHECK((pkey != NULL) == (cases[i].wanted == REASON_NONE), name);
 		if (cases[i].wanted != REASON_NONE || !pkey)
 			continue;
@@ -201,11 +203,13 @@ static EVP_PKEY *make_mixed_ec(void)
 	EVP_PKEY *mixed = NULL;
 
 	assert_true(EVP_PKEY_get_bn_param(a, OSSL_PKEY_PARAM_PRIV_KEY, &d));
-	assert_true(EVP_PKEY_get_octet_string_param(b, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point,
-		sizeof(point), &point_len));
-	assert_true(OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0));
+	assert_true(EVP_PKEY_get_octet_string_param(
+		b, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point, sizeof(point), &point_len));
+	assert_true(
+		OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0));
 	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, d));
-	assert_true(OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, point_len));
+	assert_true(OSSL_PARAM_BLD_push_octet_string(
+		build, OSSL_PKEY_PARAM_PUB_KEY, point, point_len));
 	params = OSSL_PARAM_BLD_to_param(build);
 	assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
 	assert_int_equal(EVP_PKEY_fromdata(context, &mixed, EVP_PKEY_KEYPAIR, params), 1);
@@ -248,7 +252,8 @@ static void test_write(void **state)
 		BIO *bio;
 
 		CHECK_REASON(key_write_pem(pkey, &buf), REASON_NONE, keys[i]);
-		CHECK(str_starts(buf_view(&buf), STR("-----BEGIN PRIVATE KEY-----\n")), keys[i]);
+		CHECK(str_starts(buf_view(&buf), STR("-----BEGIN PRIVATE KEY-----\n")),
+			keys[i]);
 		CHECK(str_ends(buf_view(&buf), STR("-----END PRIVATE KEY-----\n")), keys[i]);
 		bio = BIO_new_mem_buf(buf.p, (int)buf.n);
 		again = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);

@@ -9,9 +9,12 @@ static struct keyring keyring;
 static int make_keyring(void **state)
 {
 	(void)state;
-	keys[0] = (struct signing_key){ support_key(KEY_RSA), JOSE_ALG_RS256, KEY_ACTIVE, STR("a"), NULL };
-	keys[1] = (struct signing_key){ support_key(KEY_EC), JOSE_ALG_ES256, KEY_NEXT, STR("b"), NULL };
-	keys[2] = (struct signing_key){ support_key(KEY_OKP), JOSE_ALG_EDDSA, KEY_RETIRED, STR("c"), NULL };
+	keys[0] = (struct signing_key){ support_key(KEY_RSA), JOSE_ALG_RS256, KEY_ACTIVE,
+		STR("a"), NULL };
+	keys[1] = (struct signing_key){ support_key(KEY_EC), JOSE_ALG_ES256, KEY_NEXT, STR("b"),
+		NULL };
+	keys[2] = (struct signing_key){ support_key(KEY_OKP), JOSE_ALG_EDDSA, KEY_RETIRED,
+		STR("c"), NULL };
 	keys[0].signer = jws_signer_new(keys[0].pkey, JOSE_ALG_RS256);
 	keyring = (struct keyring){ keys, COUNT(keys), &keys[0] };
 	return keys[0].signer ? 0 : 1;
@@ -59,7 +62,8 @@ static void test_jwks(void **state)
 		{ "b", "ES256", "EC", 7 },
 		{ "c", "EdDSA", "OKP", 6 },
 	};
-	static const char *const private_members[] = { "d", "p", "q", "dp", "dq", "qi", "k", "oth" };
+	static const char *const private_members[] = { "d", "p", "q", "dp", "dq", "qi", "k",
+		"oth" };
 	char space[4096];
 	struct buf buf = buf_init(space, sizeof(space));
 	json_t *jwks, *list;
@@ -101,14 +105,19 @@ static void test_jwks_values(void **state)
 	(void)state;
 	CHECK_REASON(keyring_write_jwks(&keyring, &buf), REASON_NONE, "JWKS");
 	jwks = json_loadb(buf.p, buf.n, 0, NULL);
-	json_array_foreach(vectors, i, vector) {
+	json_array_foreach(vectors, i, vector)
+	{
 		const json_t *jwk = json_object_get(vector, "jwk");
 
 		if (str_eq(support_member(vector, "name"), STR("RFC 7515 A.2")))
-			CHECK_TEXT(support_member(json_array_get(json_object_get(jwks, "keys"), 0), "n"),
+			CHECK_TEXT(
+				support_member(
+					json_array_get(json_object_get(jwks, "keys"), 0), "n"),
 				support_member(jwk, "n"), "n");
 		if (str_eq(support_member(vector, "name"), STR("RFC 7515 A.3")))
-			CHECK_TEXT(support_member(json_array_get(json_object_get(jwks, "keys"), 1), "y"),
+			CHECK_TEXT(
+				support_member(
+					json_array_get(json_object_get(jwks, "keys"), 1), "y"),
 				support_member(jwk, "y"), "y");
 	}
 	json_decref(jwks);

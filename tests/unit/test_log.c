@@ -113,7 +113,8 @@ static void test_members(void **state)
 	log_write(&log, LOG_LEVEL_INFO, "token.issued", fields, COUNT(fields));
 	json = next_json(ends, "members");
 	CHECK_NUMBER(json_object_size(json), COUNT(order), "members");
-	json_object_foreach(json, key, value) {
+	json_object_foreach(json, key, value)
+	{
 		CHECK_TEXT(str_of(key), str_of(i < COUNT(order) ? order[i] : ""), "order");
 		i++;
 	}
@@ -154,7 +155,8 @@ static void test_escapes(void **state)
 		struct str s;
 
 		log_write(&log, LOG_LEVEL_INFO, "test", &field, 1);
-		json = json_loadb(line, next_line(ends).n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+		json = json_loadb(
+			line, next_line(ends).n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 		CHECK(json_is_object(json), texts[i].p);
 		CHECK_TEXT(member(json, "event"), STR("test"), texts[i].p);
 		CHECK_NUMBER(json_object_size(json), 4, texts[i].p);
@@ -207,7 +209,8 @@ static void test_long_line(void **state)
 			struct log log = { ends[1], LOG_LEVEL_INFO, (enum log_format)format };
 			struct str s;
 
-			log_message(&log, LOG_LEVEL_ERROR, "test", (struct str){ text, lengths[i] });
+			log_message(&log, LOG_LEVEL_ERROR, "test",
+				(struct str){ text, lengths[i] });
 			s = next_line(ends);
 			CHECK(s.n > 0 && s.n <= 8192 && s.p[s.n - 1] == '\n', "one line");
 			CHECK(lengths[i] < 8192 || !str_contains(s, STR("xxxx")), "replaced");

@@ -68,35 +68,46 @@ static void test_claims(void **state)
 	} cases[] = {
 		{ "the reference token", PROFILE_CIAM, 1, false, "",
 			"{\"kid\":\"2026-11\",\"typ\":\"JWT\",\"alg\":\"RS256\"}",
-			"{\"sub\":\"TENANT_CLIENT_ID\",\"aud\":\"TENANT_CLIENT_ID\",\"nbf\":1640588828,"
-			"\"scope\":[\"identity_proofing\"],\"iss\":\"" FIXTURE_ISSUER "\",\"exp\":1640589128,"
+			"{\"sub\":\"TENANT_CLIENT_ID\",\"aud\":\"TENANT_CLIENT_ID\",\"nbf\":"
+			"1640588828,"
+			"\"scope\":[\"identity_proofing\"],\"iss\":\"" FIXTURE_ISSUER
+			"\",\"exp\":1640589128,"
 			"\"iat\":1640588828,\"jti\":\"" JTI "\"}" },
-		{ "ciam, two of each", PROFILE_CIAM, 2, true, ",\"tenant\":\"acme\",\"levels\":[1,{\"a\":null}]",
+		{ "ciam, two of each", PROFILE_CIAM, 2, true,
+			",\"tenant\":\"acme\",\"levels\":[1,{\"a\":null}]",
 			"{\"kid\":\"2026-11\",\"typ\":\"JWT\",\"alg\":\"RS256\"}",
-			"{\"sub\":\"TENANT_CLIENT_ID\",\"aud\":[\"" FIXTURE_ORDERS "\",\"urn:\\\"x\\\"\"],"
+			"{\"sub\":\"TENANT_CLIENT_ID\",\"aud\":[\"" FIXTURE_ORDERS
+			"\",\"urn:\\\"x\\\"\"],"
 			"\"nbf\":1640588828,\"scope\":[\"orders:write\",\"identity_proofing\"],"
-			"\"iss\":\"" FIXTURE_ISSUER "\",\"exp\":1640589128,\"iat\":1640588828,\"jti\":\"" JTI "\","
+			"\"iss\":\"" FIXTURE_ISSUER
+			"\",\"exp\":1640589128,\"iat\":1640588828,\"jti\":\"" JTI "\","
 			"\"tenant\":\"acme\",\"levels\":[1,{\"a\":null}]}" },
 		{ "RFC 9068", PROFILE_RFC9068, 1, false, "",
 			"{\"kid\":\"2026-11\",\"typ\":\"at+jwt\",\"alg\":\"RS256\"}",
-			"{\"iss\":\"" FIXTURE_ISSUER "\",\"exp\":1640589128,\"aud\":\"TENANT_CLIENT_ID\","
-			"\"sub\":\"TENANT_CLIENT_ID\",\"client_id\":\"TENANT_CLIENT_ID\",\"iat\":1640588828,"
+			"{\"iss\":\"" FIXTURE_ISSUER
+			"\",\"exp\":1640589128,\"aud\":\"TENANT_CLIENT_ID\","
+			"\"sub\":\"TENANT_CLIENT_ID\",\"client_id\":\"TENANT_CLIENT_ID\","
+			"\"iat\":1640588828,"
 			"\"jti\":\"" JTI "\",\"scope\":\"identity_proofing\"}" },
 		{ "RFC 9068, two of each", PROFILE_RFC9068, 2, true, ",\"tenant\":\"acme\"",
 			"{\"kid\":\"2026-11\",\"typ\":\"at+jwt\",\"alg\":\"RS256\"}",
 			"{\"iss\":\"" FIXTURE_ISSUER "\",\"exp\":1640589128,"
-			"\"aud\":[\"" FIXTURE_ORDERS "\",\"urn:\\\"x\\\"\"],\"sub\":\"TENANT_CLIENT_ID\","
-			"\"client_id\":\"TENANT_CLIENT_ID\",\"iat\":1640588828,\"jti\":\"" JTI "\","
+			"\"aud\":[\"" FIXTURE_ORDERS
+			"\",\"urn:\\\"x\\\"\"],\"sub\":\"TENANT_CLIENT_ID\","
+			"\"client_id\":\"TENANT_CLIENT_ID\",\"iat\":1640588828,\"jti\":\"" JTI
+			"\","
 			"\"scope\":\"orders:write identity_proofing\",\"tenant\":\"acme\"}" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct grant grant = make_grant(cases[i].profile, cases[i].scope_count, cases[i].two_audiences);
+		struct grant grant = make_grant(
+			cases[i].profile, cases[i].scope_count, cases[i].two_audiences);
 		struct token token;
 
 		fixture.clients[0].claims = str_of(cases[i].members);
-		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random, fixture.arena, &token),
+		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random,
+				     fixture.arena, &token),
 			REASON_NONE, cases[i].name);
 		check_json(token.header, cases[i].header, cases[i].name);
 		check_json(token.claims, cases[i].claims, cases[i].name);
@@ -117,7 +128,8 @@ static void test_client_id_with_quotes(void **state)
 
 	(void)state;
 	fixture.clients[0].id = STR("a\"b\\c");
-	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random, fixture.arena, &token),
+	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random, fixture.arena,
+			     &token),
 		REASON_NONE, "quotes");
 	claims = json_loadb(token.claims.p, token.claims.n, JSON_REJECT_DUPLICATES, NULL);
 	CHECK_TEXT(support_member(claims, "sub"), STR("a\"b\\c"), "sub");
@@ -134,19 +146,22 @@ static void test_large_times(void **state)
 
 	(void)state;
 	grant.lifetime_s = 86400;
-	CHECK_REASON(mint_claims(fixture.snapshot, &grant, INT64_C(4294967296), support_random, fixture.arena,
-		&token), REASON_NONE, "beyond 2106");
+	CHECK_REASON(mint_claims(fixture.snapshot, &grant, INT64_C(4294967296), support_random,
+			     fixture.arena, &token),
+		REASON_NONE, "beyond 2106");
 	claims = json_loadb(token.claims.p, token.claims.n, 0, NULL);
-	CHECK_NUMBER(json_integer_value(json_object_get(claims, "exp")), INT64_C(4295053696), "exp");
-	CHECK_NUMBER(json_integer_value(json_object_get(claims, "iat")), INT64_C(4294967296), "iat");
+	CHECK_NUMBER(
+		json_integer_value(json_object_get(claims, "exp")), INT64_C(4295053696), "exp");
+	CHECK_NUMBER(
+		json_integer_value(json_object_get(claims, "iat")), INT64_C(4294967296), "iat");
 	json_decref(claims);
 	check_end();
 }
 
 static void test_sign(void **state)
 {
-	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_RS384, JOSE_ALG_RS512, JOSE_ALG_PS256,
-		JOSE_ALG_ES256, JOSE_ALG_EDDSA };
+	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_RS384, JOSE_ALG_RS512,
+		JOSE_ALG_PS256, JOSE_ALG_ES256, JOSE_ALG_EDDSA };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(algs); i++) {
@@ -159,13 +174,17 @@ static void test_sign(void **state)
 		keyring_clear(&fixture.snapshot->keyring);
 		fixture_use_key(&fixture, algs[i]);
 		arena_reset(fixture.arena);
-		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random, fixture.arena, &token),
+		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random,
+				     fixture.arena, &token),
 			REASON_NONE, name);
 		header = token.header;
 		claims = token.claims;
-		CHECK_REASON(mint_sign(fixture.snapshot, fixture.arena, &token), REASON_NONE, name);
+		CHECK_REASON(
+			mint_sign(fixture.snapshot, fixture.arena, &token), REASON_NONE, name);
 		CHECK_REASON(jws_split(token.jwt, fixture.arena, &parts), REASON_NONE, name);
-		CHECK_REASON(jws_verify(&parts, fixture.snapshot->keyring.keys[0].pkey, algs[i]), REASON_NONE, name);
+		CHECK_REASON(
+			jws_verify(&parts, fixture.snapshot->keyring.keys[0].pkey, algs[i]),
+			REASON_NONE, name);
 		CHECK_TEXT(support_member(parts.header, "alg"), str_of(name), name);
 		CHECK_TEXT(parts.payload_text, claims, name);
 		CHECK_TEXT(token.header, header, name);
@@ -182,7 +201,8 @@ static void test_failures(void **state)
 
 	(void)state;
 	memset(&token, 0xff, sizeof(token));
-	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_no_random, fixture.arena, &token),
+	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_no_random,
+			     fixture.arena, &token),
 		REASON_RANDOM, "no randomness");
 	CHECK(!token.claims.n && !token.header.n && !token.jti.n && !token.jwt.n, "cleared");
 	for (size_t limit = 16; limit < 8192 && !done; limit += 16) {
@@ -191,13 +211,17 @@ static void test_failures(void **state)
 
 		assert_non_null(small);
 		memset(&token, 0xff, sizeof(token));
-		reason = mint_claims(fixture.snapshot, &grant, NOW_S, support_random, small, &token);
+		reason = mint_claims(
+			fixture.snapshot, &grant, NOW_S, support_random, small, &token);
 		if (reason == REASON_NONE) {
 			reason = mint_sign(fixture.snapshot, small, &token);
-			CHECK((token.jwt.n > 0) == (reason == REASON_NONE), "no token on a failure");
+			CHECK((token.jwt.n > 0) == (reason == REASON_NONE),
+				"no token on a failure");
 			done = reason == REASON_NONE;
 		} else {
-			CHECK(!token.claims.n && !token.header.n && !token.jti.n && !token.jwt.n, "cleared");
+			CHECK(!token.claims.n && !token.header.n && !token.jti.n &&
+					!token.jwt.n,
+				"cleared");
 		}
 		CHECK(done || reason == REASON_MEMORY, "no room");
 		arena_free(small);
@@ -214,27 +238,35 @@ static void test_response(void **state)
 		int64_t now_s;
 		const char *wanted;
 	} cases[] = {
-		{ "one scope", 1, NOW_S, "{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":300,"
-					 "\"scope\":\"identity_proofing\"}" },
+		{ "one scope", 1, NOW_S,
+			"{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":"
+			"300,"
+			"\"scope\":\"identity_proofing\"}" },
 		{ "two scopes, a second later", 2, NOW_S + 1,
-			"{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":299,"
+			"{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":"
+			"299,"
 			"\"scope\":\"orders:write identity_proofing\"}" },
-		{ "no scope", 0, NOW_S, "{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":300}" },
+		{ "no scope", 0, NOW_S,
+			"{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":"
+			"300}" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct grant grant = make_grant(PROFILE_CIAM, cases[i].scope_count, false);
-		struct token token = { .jwt = STR("a.b.c"), .issued_s = NOW_S, .expires_s = NOW_S + 300 };
+		struct token token = {
+			.jwt = STR("a.b.c"), .issued_s = NOW_S, .expires_s = NOW_S + 300
+		};
 		struct arena *small = arena_new(16, 16);
 		struct str body = STR("unset");
 
 		assert_non_null(small);
-		CHECK_REASON(mint_response(&grant, &token, cases[i].now_s, fixture.arena, &body), REASON_NONE,
-			cases[i].name);
+		CHECK_REASON(
+			mint_response(&grant, &token, cases[i].now_s, fixture.arena, &body),
+			REASON_NONE, cases[i].name);
 		check_json(body, cases[i].wanted, cases[i].name);
-		CHECK_REASON(mint_response(&grant, &token, cases[i].now_s, small, &body), REASON_MEMORY,
-			cases[i].name);
+		CHECK_REASON(mint_response(&grant, &token, cases[i].now_s, small, &body),
+			REASON_MEMORY, cases[i].name);
 		CHECK_NUMBER(body.n, 0, cases[i].name);
 		arena_free(small);
 	}
@@ -245,7 +277,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_claims, open_fixture, close_fixture),
-		cmocka_unit_test_setup_teardown(test_client_id_with_quotes, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(
+			test_client_id_with_quotes, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_large_times, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_sign, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_failures, open_fixture, close_fixture),

@@ -11,7 +11,8 @@ static void test_address(void **state)
 	} cases[] = {
 		{ TEXT("127.0.0.1"), TEXT("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1") },
 		{ TEXT("::ffff:127.0.0.1"), TEXT("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1") },
-		{ TEXT("255.255.255.255"), TEXT("\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff") },
+		{ TEXT("255.255.255.255"),
+			TEXT("\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff") },
 		{ TEXT("0.0.0.0"), TEXT("\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0") },
 		{ TEXT("::"), TEXT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0") },
 		{ TEXT("::1"), TEXT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1") },
@@ -41,7 +42,8 @@ static void test_address(void **state)
 		{ TEXT("::g"), TEXT("") },
 		{ TEXT("localhost"), TEXT("") },
 		{ TEXT("10.0.0.0/8"), TEXT("") },
-		{ TEXT("0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"), TEXT("") },
+		{ TEXT("0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"),
+			TEXT("") },
 	};
 
 	(void)state;
@@ -52,8 +54,8 @@ static void test_address(void **state)
 		CHECK(netaddr_parse(cases[i].s, &address) == ok, cases[i].s.p);
 		CHECK(address.known == ok, cases[i].s.p);
 		if (ok)
-			CHECK_TEXT(((struct str){ (const char *)address.bytes, 16 }), cases[i].bytes,
-				cases[i].s.p);
+			CHECK_TEXT(((struct str){ (const char *)address.bytes, 16 }),
+				cases[i].bytes, cases[i].s.p);
 	}
 	check_end();
 }
@@ -157,10 +159,12 @@ static void test_list(void **state)
 		assert_true(netmask_parse(str_of(cases[i].block), &masks[1]));
 		assert_true(netaddr_parse(str_of(cases[i].address), &address));
 		CHECK(netmask_list_has((struct netmask_list){ masks, 2 }, &address) ==
-				cases[i].inside, cases[i].address);
+				cases[i].inside,
+			cases[i].address);
 		CHECK(!netmask_list_has((struct netmask_list){ masks, 1 }, &address),
 			"only the first block");
-		CHECK(!netmask_list_has((struct netmask_list){ NULL, 0 }, &address), "no block");
+		CHECK(!netmask_list_has((struct netmask_list){ NULL, 0 }, &address),
+			"no block");
 	}
 	check_end();
 }
@@ -174,7 +178,8 @@ static void test_unknown(void **state)
 	assert_true(netmask_parse(STR("::/0"), &masks[0]));
 	assert_true(netmask_parse(STR("0.0.0.0/0"), &masks[1]));
 	assert_false(netaddr_parse(STR("unknown"), &address));
-	CHECK(!netmask_list_has((struct netmask_list){ masks, 2 }, &address), "matches nothing");
+	CHECK(!netmask_list_has((struct netmask_list){ masks, 2 }, &address),
+		"matches nothing");
 	CHECK(!netaddr_is_loopback(&address), "is not loopback");
 	check_end();
 }

@@ -74,7 +74,8 @@ static void test_names_differ(void **state)
 	for (unsigned i = 0; i < REASON__MAX; i++) {
 		for (unsigned j = 0; j < i; j++)
 			CHECK(strcmp(reason_info((enum reason)i)->name,
-				      reason_info((enum reason)j)->name) != 0, ids[i]);
+				      reason_info((enum reason)j)->name) != 0,
+				ids[i]);
 	}
 	check_end();
 }

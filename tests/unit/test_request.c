@@ -23,8 +23,8 @@ static int free_arena(void **state)
 
 static void test_variables(void **state)
 {
-	static const char *const variables[] = { "A=1", "AB=2", "B=", "A=3", "C", "D=x=y", "=odd", "A=4",
-		NULL };
+	static const char *const variables[] = { "A=1", "AB=2", "B=", "A=3", "C", "D=x=y",
+		"=odd", "A=4", NULL };
 	struct http_request request = { .variables = variables };
 	static const char *const none[] = { NULL };
 	struct http_request empty = { .variables = none };
@@ -58,23 +58,25 @@ static void test_init(void **state)
 		struct str path;
 		struct str path_info;
 	} cases[] = {
-		{ "usual", { "REQUEST_METHOD=POST", "SCRIPT_NAME=/oauth2", "PATH_INFO=/token" }, HTTP_POST,
-			TEXT("/oauth2/token"), TEXT("/token") },
-		{ "no PATH_INFO", { "REQUEST_METHOD=GET", "SCRIPT_NAME=/oauth2/jwks" }, HTTP_GET,
-			TEXT("/oauth2/jwks"), TEXT("") },
-		{ "empty SCRIPT_NAME", { "REQUEST_METHOD=HEAD", "SCRIPT_NAME=", "PATH_INFO=/jwks" }, HTTP_HEAD,
+		{ "usual", { "REQUEST_METHOD=POST", "SCRIPT_NAME=/oauth2", "PATH_INFO=/token" },
+			HTTP_POST, TEXT("/oauth2/token"), TEXT("/token") },
+		{ "no PATH_INFO", { "REQUEST_METHOD=GET", "SCRIPT_NAME=/oauth2/jwks" },
+			HTTP_GET, TEXT("/oauth2/jwks"), TEXT("") },
+		{ "empty SCRIPT_NAME",
+			{ "REQUEST_METHOD=HEAD", "SCRIPT_NAME=", "PATH_INFO=/jwks" }, HTTP_HEAD,
 			TEXT("/jwks"), TEXT("/jwks") },
 		{ "no variables", { NULL }, HTTP_OTHER, TEXT(""), TEXT("") },
-		{ "the URI does not count", { "REQUEST_METHOD=OPTIONS", "REQUEST_URI=/x?y", "PATH_INFO=/token" },
+		{ "the URI does not count",
+			{ "REQUEST_METHOD=OPTIONS", "REQUEST_URI=/x?y", "PATH_INFO=/token" },
 			HTTP_OPTIONS, TEXT("/token"), TEXT("/token") },
-		{ "methods have a case", { "REQUEST_METHOD=post", "PATH_INFO=/token" }, HTTP_OTHER,
+		{ "methods have a case", { "REQUEST_METHOD=post", "PATH_INFO=/token" },
+			HTTP_OTHER, TEXT("/token"), TEXT("/token") },
+		{ "unknown method", { "REQUEST_METHOD=PUT", "PATH_INFO=/token" }, HTTP_OTHER,
 			TEXT("/token"), TEXT("/token") },
-		{ "unknown method", { "REQUEST_METHOD=PUT", "PATH_INFO=/token" }, HTTP_OTHER, TEXT("/token"),
-			TEXT("/token") },
-		{ "longer method", { "REQUEST_METHOD=POSTS", "PATH_INFO=/token" }, HTTP_OTHER, TEXT("/token"),
-			TEXT("/token") },
-		{ "nothing is decoded", { "REQUEST_METHOD=POST", "PATH_INFO=/to%6ben/../x" }, HTTP_POST,
-			TEXT("/to%6ben/../x"), TEXT("/to%6ben/../x") },
+		{ "longer method", { "REQUEST_METHOD=POSTS", "PATH_INFO=/token" }, HTTP_OTHER,
+			TEXT("/token"), TEXT("/token") },
+		{ "nothing is decoded", { "REQUEST_METHOD=POST", "PATH_INFO=/to%6ben/../x" },
+			HTTP_POST, TEXT("/to%6ben/../x"), TEXT("/to%6ben/../x") },
 	};
 
 	(void)state;
@@ -86,7 +88,8 @@ static void test_init(void **state)
 		CHECK_TEXT(request.path, cases[i].path, cases[i].name);
 		CHECK_TEXT(request.path_info, cases[i].path_info, cases[i].name);
 		CHECK(!request.path_info.n || request.path_info.p + request.path_info.n ==
-				request.path.p + request.path.n, cases[i].name);
+						      request.path.p + request.path.n,
+			cases[i].name);
 	}
 	check_end();
 }
@@ -150,7 +153,8 @@ static void test_content_length(void **state)
 		struct http_request request = { .variables = variables };
 		size_t length = 4711;
 
-		CHECK_REASON(http_content_length(&request, &length), cases[i].wanted, cases[i].variable);
+		CHECK_REASON(http_content_length(&request, &length), cases[i].wanted,
+			cases[i].variable);
 		CHECK_NUMBER(length, cases[i].length, cases[i].variable);
 	}
 	check_end();
@@ -179,13 +183,19 @@ static void test_is_tls(void **state)
 		{ "scheme https", { "REQUEST_SCHEME=https" }, true },
 		{ "scheme http", { "REQUEST_SCHEME=http" }, false },
 		{ "header HTTPS", { "HTTP_HTTPS=on", "HTTP_REQUEST_SCHEME=https" }, false },
-		{ "proxy says https", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_PROTO=https" }, true },
-		{ "proxy says http", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_PROTO=http" }, false },
-		{ "proxy on IPv6", { "REMOTE_ADDR=::1", "HTTP_X_FORWARDED_PROTO=https" }, true },
-		{ "somebody says https", { "REMOTE_ADDR=11.0.0.1", "HTTP_X_FORWARDED_PROTO=https" }, false },
+		{ "proxy says https",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_PROTO=https" }, true },
+		{ "proxy says http", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_PROTO=http" },
+			false },
+		{ "proxy on IPv6", { "REMOTE_ADDR=::1", "HTTP_X_FORWARDED_PROTO=https" },
+			true },
+		{ "somebody says https",
+			{ "REMOTE_ADDR=11.0.0.1", "HTTP_X_FORWARDED_PROTO=https" }, false },
 		{ "nobody says https", { "HTTP_X_FORWARDED_PROTO=https" }, false },
-		{ "a name says https", { "REMOTE_ADDR=localhost", "HTTP_X_FORWARDED_PROTO=https" }, false },
-		{ "X-Forwarded-Ssl is not asked", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_SSL=on" }, false },
+		{ "a name says https",
+			{ "REMOTE_ADDR=localhost", "HTTP_X_FORWARDED_PROTO=https" }, false },
+		{ "X-Forwarded-Ssl is not asked",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_SSL=on" }, false },
 	};
 
 	(void)state;
@@ -210,24 +220,40 @@ static void test_client_address(void **state)
 		{ "none", { "REMOTE_HOST=x" }, "", false },
 		{ "a name", { "REMOTE_ADDR=client.example" }, "", false },
 		{ "proxy without a header", { "REMOTE_ADDR=10.0.0.1" }, "10.0.0.1", true },
-		{ "proxy", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9" }, "203.0.113.9", true },
-		{ "proxy on IPv6", { "REMOTE_ADDR=::1", "HTTP_X_FORWARDED_FOR=2001:db8::1" }, "2001:db8::1", true },
-		{ "the last counts", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=198.51.100.1, 203.0.113.9" },
+		{ "proxy", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9" },
 			"203.0.113.9", true },
-		{ "the last but proxies", { "REMOTE_ADDR=10.0.0.1",
-			"HTTP_X_FORWARDED_FOR=198.51.100.1,203.0.113.9 , 10.1.1.1,::1" }, "203.0.113.9", true },
-		{ "two headers", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=198.51.100.1",
-			"HTTP_X_FORWARDED_FOR=203.0.113.9" }, "203.0.113.9", true },
-		{ "two headers, the second all proxies", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9",
-			"HTTP_X_FORWARDED_FOR=10.0.0.2, 10.0.0.3" }, "203.0.113.9", true },
-		{ "the last is garbage", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9, unknown" },
+		{ "proxy on IPv6", { "REMOTE_ADDR=::1", "HTTP_X_FORWARDED_FOR=2001:db8::1" },
+			"2001:db8::1", true },
+		{ "the last counts",
+			{ "REMOTE_ADDR=10.0.0.1",
+				"HTTP_X_FORWARDED_FOR=198.51.100.1, 203.0.113.9" },
+			"203.0.113.9", true },
+		{ "the last but proxies",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=198.51.100.1,203.0.113."
+						  "9 , 10.1.1.1,::1" },
+			"203.0.113.9", true },
+		{ "two headers",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=198.51.100.1",
+				"HTTP_X_FORWARDED_FOR=203.0.113.9" },
+			"203.0.113.9", true },
+		{ "two headers, the second all proxies",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9",
+				"HTTP_X_FORWARDED_FOR=10.0.0.2, 10.0.0.3" },
+			"203.0.113.9", true },
+		{ "the last is garbage",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9, unknown" },
 			"", true },
-		{ "garbage before it", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=unknown, 203.0.113.9" },
+		{ "garbage before it",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=unknown, 203.0.113.9" },
 			"203.0.113.9", true },
-		{ "with a port", { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9:80" }, "", true },
-		{ "somebody's header", { "REMOTE_ADDR=203.0.113.8", "HTTP_X_FORWARDED_FOR=203.0.113.9" },
+		{ "with a port",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=203.0.113.9:80" }, "",
+			true },
+		{ "somebody's header",
+			{ "REMOTE_ADDR=203.0.113.8", "HTTP_X_FORWARDED_FOR=203.0.113.9" },
 			"203.0.113.8", false },
-		{ "Forwarded is not asked", { "REMOTE_ADDR=10.0.0.1", "HTTP_FORWARDED=for=203.0.113.9" },
+		{ "Forwarded is not asked",
+			{ "REMOTE_ADDR=10.0.0.1", "HTTP_FORWARDED=for=203.0.113.9" },
 			"10.0.0.1", true },
 	};
 
@@ -242,11 +268,14 @@ static void test_client_address(void **state)
 		CHECK(address.known == known, cases[i].name);
 		if (known) {
 			CHECK_TEXT(((struct str){ (const char *)address.bytes, 16 }),
-				((struct str){ (const char *)wanted.bytes, 16 }), cases[i].name);
+				((struct str){ (const char *)wanted.bytes, 16 }),
+				cases[i].name);
 			CHECK_TEXT(text, str_of(cases[i].address), cases[i].name);
 		}
-		CHECK(http_from_trusted_proxy(&request, trusted()) == cases[i].from_proxy, cases[i].name);
-		CHECK(!http_from_trusted_proxy(&request, (struct netmask_list){ NULL, 0 }), cases[i].name);
+		CHECK(http_from_trusted_proxy(&request, trusted()) == cases[i].from_proxy,
+			cases[i].name);
+		CHECK(!http_from_trusted_proxy(&request, (struct netmask_list){ NULL, 0 }),
+			cases[i].name);
 	}
 	check_end();
 }

@@ -10,7 +10,8 @@ static void test_add(void **state)
 		struct str value;
 		struct str wanted;
 	} cases[] = {
-		{ "plain", TEXT("application/json;charset=UTF-8"), TEXT("application/json;charset=UTF-8") },
+		{ "plain", TEXT("application/json;charset=UTF-8"),
+			TEXT("application/json;charset=UTF-8") },
 		{ "spaces and quotes", TEXT("Basic realm=\"a b\", charset=\"UTF-8\""),
 			TEXT("Basic realm=\"a b\", charset=\"UTF-8\"") },
 		{ "empty", TEXT(""), TEXT("") },
@@ -47,7 +48,8 @@ static void test_add_too_many(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3 * HTTP_RESPONSE_HEADER_MAX; i++)
 		http_response_add(&both.response, "X-Test", STR("1"));
-	CHECK_NUMBER(both.response.header_count, HTTP_RESPONSE_HEADER_MAX, "no more than there is room");
+	CHECK_NUMBER(both.response.header_count, HTTP_RESPONSE_HEADER_MAX,
+		"no more than there is room");
 	CHECK(both.guard[0] == '#', "nothing behind it");
 	check_end();
 }
@@ -67,12 +69,14 @@ static unsigned lines_with(struct str head, struct str start)
 
 static void test_head(void **state)
 {
-	static const int statuses[] = { 200, 204, 304, 400, 401, 403, 404, 405, 411, 413, 429, 500, 503, 299 };
+	static const int statuses[] = { 200, 204, 304, 400, 401, 403, 404, 405, 411, 413, 429,
+		500, 503, 299 };
 	char space[HTTP_RESPONSE_HEAD_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(statuses); i++) {
-		struct http_response response = { .status = statuses[i], .body = STR("{\"a\":1}") };
+		struct http_response response = { .status = statuses[i],
+			.body = STR("{\"a\":1}") };
 		struct buf buf = buf_init(space, sizeof(space));
 		struct str head;
 		char status[16];
@@ -84,7 +88,8 @@ static void test_head(void **state)
 		snprintf(status, sizeof(status), "Status: %d", statuses[i]);
 		CHECK(str_starts(head, str_of(status)), status);
 		CHECK_NUMBER(lines_with(head, STR("Status:")), 1, status);
-		CHECK_NUMBER(lines_with(head, STR("Content-Type: application/json\r")), 1, status);
+		CHECK_NUMBER(
+			lines_with(head, STR("Content-Type: application/json\r")), 1, status);
 		CHECK_NUMBER(lines_with(head, STR("Cache-Control: no-store\r")), 1, status);
 		CHECK(lines_with(head, STR("Content-Length:")) <= 1, status);
 		CHECK(str_ends(head, STR("\r\n\r\n")), status);
@@ -124,7 +129,9 @@ static void test_body(void **state)
 /* RFC 9110 §8.6: what HEAD says of the length is what GET sends. */
 static void test_head_tells_the_length(void **state)
 {
-	struct http_response response = { .status = 200, .body = STR("hello"), .omit_body = true };
+	struct http_response response = {
+		.status = 200, .body = STR("hello"), .omit_body = true
+	};
 	char space[HTTP_RESPONSE_HEAD_MAX];
 	struct buf buf = buf_init(space, sizeof(space));
 

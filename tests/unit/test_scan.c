@@ -235,6 +235,14 @@ static size_t put_case(unsigned char *p, const struct scan_case *scan_case)
 	return n;
 }
 
+static struct scan scan_of(const unsigned char *p, size_t n)
+{
+	struct scan scan = { 0 };
+
+	fcgi_scan(&scan, p, n, BODY_MAX);
+	return scan;
+}
+
 static void test_cases(void **state)
 {
 	static unsigned char wire[WIRE_SIZE];
@@ -242,7 +250,7 @@ static void test_cases(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		size_t n = put_case(wire, &cases[i]);
-		struct scan scan = fcgi_scan(wire, n, BODY_MAX);
+		struct scan scan = scan_of(wire, n);
 
 		CHECK_NUMBER(scan.verdict, cases[i].verdict, cases[i].name);
 		if (cases[i].body_len >= 0)
@@ -261,8 +269,8 @@ static void test_prefixes(void **state)
 		size_t n = put_case(wire, &cases[i]);
 
 		for (size_t cut = 0; cut < n; cut++)
-			CHECK_NUMBER(fcgi_scan(wire, cut, BODY_MAX).verdict, SCAN_INCOMPLETE,
-				cases[i].name);
+			CHECK_NUMBER(
+				scan_of(wire, cut).verdict, SCAN_INCOMPLETE, cases[i].name);
 	}
 	check_end();
 }
@@ -278,11 +286,39 @@ static void test_verdicts_last(void **state)
 		bool broken = false;
 
 		for (size_t cut = 0; cut <= n; cut++) {
-			enum scan_verdict verdict = fcgi_scan(wire, cut, BODY_MAX).verdict;
+			enum scan_verdict verdict = scan_of(wire, cut).verdict;
 
 			CHECK(!broken || verdict == SCAN_BROKEN, cases[i].name);
 			broken = verdict == SCAN_BROKEN;
 			cut += n > 4096 ? 97 : 0;
+		}
+	}
+	check_end();
+}
+
+/* In how many parts the bytes come makes no difference. */
+static void test_parts(void **state)
+{
+	static unsigned char wire[WIRE_SIZE];
+	static const size_t parts[] = { 1, 3, 8, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases) * COUNT(parts); i++) {
+		const struct scan_case *one = &cases[i / COUNT(parts)];
+		size_t part = parts[i % COUNT(parts)];
+		size_t n = put_case(wire, one);
+		struct scan scan = { 0 };
+
+		for (size_t there = 0; there < n && scan.verdict == SCAN_INCOMPLETE;) {
+			there = there + part < n ? there + part : n;
+			fcgi_scan(&scan, wire, there, BODY_MAX);
+			struct scan whole = scan_of(wire, there);
+
+			CHECK_NUMBER(scan.verdict, whole.verdict, one->name);
+			CHECK_NUMBER(scan.body_len, whole.body_len, one->name);
+			/* Large ones, byte by byte: enough is seen at their start. */
+			if (n > 20000 && part < 8 && there > 1000)
+				break;
 		}
 	}
 	check_end();
@@ -302,7 +338,7 @@ static void test_changed_bytes(void **state)
 		for (unsigned value = 0; value < 256; value++) {
 			memcpy(copy, wire, n);
 			copy[at] = (unsigned char)value;
-			struct scan scan = fcgi_scan(copy, n, BODY_MAX);
+			struct scan scan = scan_of(copy, n);
 
 			broken += scan.verdict == SCAN_BROKEN;
 			CHECK(scan.body_len <= n, "changed byte");
@@ -319,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_verdicts_last),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_changed_bytes),
 	};
 

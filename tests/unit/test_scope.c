@@ -33,14 +33,15 @@ static void test_find(void **state)
 {
 	static const struct scope_table table = { scopes, COUNT(scopes) };
 	static const struct str others[] = { TEXT(""), TEXT("aaa"), TEXT("A"), TEXT("order"),
-		TEXT("orders:"), TEXT("orders:rea"), TEXT("orders:readx"), TEXT("zebra"), TEXT(" "),
-		TEXT("a\0"), TEXT("ORDERS") };
+		TEXT("orders:"), TEXT("orders:rea"), TEXT("orders:readx"), TEXT("zebra"),
+		TEXT(" "), TEXT("a\0"), TEXT("ORDERS") };
 
 	(void)state;
 	for (size_t n = 0; n <= COUNT(scopes); n++) {
 		for (size_t i = 0; i < COUNT(scopes); i++)
 			CHECK(scope_find(&(struct scope_table){ scopes, n }, scopes[i].token) ==
-					(i < n ? &scopes[i] : NULL), scopes[i].token.p);
+					(i < n ? &scopes[i] : NULL),
+				scopes[i].token.p);
 	}
 	for (size_t i = 0; i < COUNT(others); i++)
 		CHECK(!scope_find(&table, others[i]), others[i].p);

@@ -47,10 +47,14 @@ static void test_digest(void **state)
 		struct str s;
 		struct str digest;
 	} cases[] = {
-		{ TEXT("abc"), TEXT("\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23"
-				    "\xb0\x03\x61\xa3\x96\x17\x7a\x9c\xb4\x10\xff\x61\xf2\x00\x15\xad") },
-		{ TEXT(""), TEXT("\xe3\xb0\xc4\x42\x98\xfc\x1c\x14\x9a\xfb\xf4\xc8\x99\x6f\xb9\x24"
-				 "\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8\x55") },
+		{ TEXT("abc"),
+			TEXT("\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23"
+			     "\xb0\x03\x61\xa3\x96\x17\x7a\x9c\xb4\x10\xff\x61\xf2\x00\x15"
+			     "\xad") },
+		{ TEXT(""),
+			TEXT("\xe3\xb0\xc4\x42\x98\xfc\x1c\x14\x9a\xfb\xf4\xc8\x99\x6f\xb9\x24"
+			     "\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8"
+			     "\x55") },
 	};
 
 	(void)state;
@@ -58,8 +62,8 @@ static void test_digest(void **state)
 		unsigned char digest[SECRET_DIGEST_SIZE];
 
 		CHECK(secret_digest(cases[i].s, digest), cases[i].s.p);
-		CHECK_TEXT(((struct str){ (const char *)digest, sizeof(digest) }), cases[i].digest,
-			cases[i].s.p);
+		CHECK_TEXT(((struct str){ (const char *)digest, sizeof(digest) }),
+			cases[i].digest, cases[i].s.p);
 	}
 	check_end();
 }
@@ -84,10 +88,18 @@ static void test_file_modes(void **state)
 		mode_t mode;
 		enum reason wanted;
 	} cases[] = {
-		{ 0600, REASON_NONE },      { 0400, REASON_NONE },      { 0440, REASON_NONE },
-		{ 0640, REASON_NONE },      { 0700, REASON_NONE },      { 0620, REASON_FILE_MODE },
-		{ 0660, REASON_FILE_MODE }, { 0604, REASON_FILE_MODE }, { 0602, REASON_FILE_MODE },
-		{ 0601, REASON_FILE_MODE }, { 0644, REASON_FILE_MODE }, { 0666, REASON_FILE_MODE },
+		{ 0600, REASON_NONE },
+		{ 0400, REASON_NONE },
+		{ 0440, REASON_NONE },
+		{ 0640, REASON_NONE },
+		{ 0700, REASON_NONE },
+		{ 0620, REASON_FILE_MODE },
+		{ 0660, REASON_FILE_MODE },
+		{ 0604, REASON_FILE_MODE },
+		{ 0602, REASON_FILE_MODE },
+		{ 0601, REASON_FILE_MODE },
+		{ 0644, REASON_FILE_MODE },
+		{ 0666, REASON_FILE_MODE },
 		{ 0777, REASON_FILE_MODE },
 	};
 	char path[96];
@@ -156,8 +168,10 @@ int main(void)
 		cmocka_unit_test(test_wipe),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_digest),
-		cmocka_unit_test_setup_teardown(test_file_modes, make_directory, remove_directory),
-		cmocka_unit_test_setup_teardown(test_file_types, make_directory, remove_directory),
+		cmocka_unit_test_setup_teardown(
+			test_file_modes, make_directory, remove_directory),
+		cmocka_unit_test_setup_teardown(
+			test_file_types, make_directory, remove_directory),
 	};
 
 	return cmocka_run_group_tests_name("secret", tests, NULL, NULL);

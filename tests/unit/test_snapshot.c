@@ -42,9 +42,12 @@ static void test_paths(void **state)
 		for (size_t j = 0; j < COUNT(cases); j++) {
 			fixture.snapshot->issuer = str_of(cases[i].url);
 			fixture.snapshot->base_url = str_of(cases[j].url);
-			CHECK_REASON(snapshot_seal(fixture.snapshot), REASON_NONE, cases[i].url);
-			CHECK_TEXT(fixture.snapshot->issuer_path, str_of(cases[i].path), cases[i].url);
-			CHECK_TEXT(fixture.snapshot->base_path, str_of(cases[j].path), cases[j].url);
+			CHECK_REASON(
+				snapshot_seal(fixture.snapshot), REASON_NONE, cases[i].url);
+			CHECK_TEXT(fixture.snapshot->issuer_path, str_of(cases[i].path),
+				cases[i].url);
+			CHECK_TEXT(fixture.snapshot->base_path, str_of(cases[j].path),
+				cases[j].url);
 		}
 	}
 	check_end();
@@ -66,7 +69,8 @@ static void test_auth_methods(void **state)
 		{ "together", basic, post, true, basic | post },
 		{ "one is disabled", basic, post, false, basic },
 		{ "the same", post, post, true, post },
-		{ "none of this version", AUTH_BIT(AUTH_PRIVATE_KEY_JWT), AUTH_BIT(AUTH_TLS), true, 0 },
+		{ "none of this version", AUTH_BIT(AUTH_PRIVATE_KEY_JWT), AUTH_BIT(AUTH_TLS),
+			true, 0 },
 		{ "one of this version", AUTH_BIT(AUTH_TLS) | basic, 0, true, basic },
 		{ "none", 0, 0, true, 0 },
 	};
@@ -135,13 +139,17 @@ static void test_document(void **state)
 		struct buf buf = buf_init(space, sizeof(space));
 
 		memcpy(text, bodies[i].p, bodies[i].n);
-		CHECK_REASON(document_make(fixture.arena, (struct str){ text, bodies[i].n }, &document),
+		CHECK_REASON(document_make(fixture.arena, (struct str){ text, bodies[i].n },
+				     &document),
 			REASON_NONE, bodies[i].p);
 		memset(text, 'x', sizeof(text));
 		CHECK_TEXT(document.body, bodies[i], "copied");
 
-		/* A quoted base64url SHA-256, as the header says: not by the library's digest. */
-		assert_int_equal(EVP_Digest(bodies[i].p, bodies[i].n, digest, NULL, EVP_sha256(), NULL), 1);
+		/* A quoted base64url SHA-256, as the header says: not by the library's digest.
+		 */
+		assert_int_equal(
+			EVP_Digest(bodies[i].p, bodies[i].n, digest, NULL, EVP_sha256(), NULL),
+			1);
 		buf_char(&buf, '"');
 		b64url_encode(&buf, digest, sizeof(digest));
 		buf_char(&buf, '"');
@@ -160,8 +168,8 @@ static void test_document_no_memory(void **state)
 
 	(void)state;
 	assert_non_null(small);
-	CHECK_REASON(document_make(small, STR("01234567890123456789"), &document), REASON_MEMORY,
-		"no room");
+	CHECK_REASON(document_make(small, STR("01234567890123456789"), &document),
+		REASON_MEMORY, "no room");
 	arena_free(small);
 	check_end();
 }
@@ -182,7 +190,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dummy_hash, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_jwks, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_document, open_fixture, close_fixture),
-		cmocka_unit_test_setup_teardown(test_document_no_memory, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(
+			test_document_no_memory, open_fixture, close_fixture),
 		cmocka_unit_test(test_free_nothing),
 	};
 

@@ -80,7 +80,8 @@ static void test_parts(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		CHECK(str_starts(cases[i].s, cases[i].part) == cases[i].starts, cases[i].name);
 		CHECK(str_ends(cases[i].s, cases[i].part) == cases[i].ends, cases[i].name);
-		CHECK(str_contains(cases[i].s, cases[i].part) == cases[i].contains, cases[i].name);
+		CHECK(str_contains(cases[i].s, cases[i].part) == cases[i].contains,
+			cases[i].name);
 	}
 	check_end();
 }
@@ -203,7 +204,8 @@ static void test_to_number(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		int64_t value = 4711;
 
-		CHECK(str_to_number(cases[i].s, cases[i].max, &value) == cases[i].ok, cases[i].s.p);
+		CHECK(str_to_number(cases[i].s, cases[i].max, &value) == cases[i].ok,
+			cases[i].s.p);
 		CHECK_NUMBER(value, cases[i].value, cases[i].s.p);
 	}
 	check_end();
@@ -273,7 +275,8 @@ static void test_is_visible(void **state)
 		char name[16];
 
 		snprintf(name, sizeof(name), "byte 0x%02x", (unsigned)c);
-		CHECK(str_is_visible((struct str){ &byte, 1 }) == (c >= 0x20 && c <= 0x7e), name);
+		CHECK(str_is_visible((struct str){ &byte, 1 }) == (c >= 0x20 && c <= 0x7e),
+			name);
 	}
 	CHECK(!str_is_visible(STR("a\0b")), "NUL in the middle");
 	CHECK(!str_is_visible(STR("abc\n")), "last byte");

@@ -10,12 +10,14 @@ static void test_format(void **state)
 		unsigned version;
 		const char *text;
 	} cases[] = {
-		{ "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 4, "00000000-0000-4000-8000-000000000000" },
+		{ "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 4,
+			"00000000-0000-4000-8000-000000000000" },
 		{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 4,
 			"ffffffff-ffff-4fff-bfff-ffffffffffff" },
 		{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 8,
 			"ffffffff-ffff-8fff-bfff-ffffffffffff" },
-		{ "\0\1\2\3\4\5\6\7\x8\x9\xa\xb\xc\xd\xe\xf", 4, "00010203-0405-4607-8809-0a0b0c0d0e0f" },
+		{ "\0\1\2\3\4\5\6\7\x8\x9\xa\xb\xc\xd\xe\xf", 4,
+			"00010203-0405-4607-8809-0a0b0c0d0e0f" },
 		/* A.3 */
 		{ "\x91\x91\x08\xf7\x52\xd1\x43\x20\x9b\xac\xf8\x47\xdb\x41\x48\xa8", 4,
 			"919108f7-52d1-4320-9bac-f847db4148a8" },
@@ -33,7 +35,8 @@ static void test_format(void **state)
 		memset(text, '#', sizeof(text));
 		uuid_format(bytes, cases[i].version, text);
 		CHECK(text[UUID_LEN] == '\0' && text[UUID_LEN + 1] == '#', cases[i].text);
-		CHECK_TEXT(((struct str){ text, UUID_LEN }), str_of(cases[i].text), cases[i].text);
+		CHECK_TEXT(
+			((struct str){ text, UUID_LEN }), str_of(cases[i].text), cases[i].text);
 	}
 	check_end();
 }

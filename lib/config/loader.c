@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What the steps of one load share: files that are watched, read and complained about. */
+#include "config/loader.h"
+#include "config/quote.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* name: NULL for the main file, which nothing names. */
+static void report(struct loader *loader, struct str path, const struct yaml_node *name,
+	enum reason reason, int error)
+{
+	struct place place = { .file = path.p };
+	struct quote quote = { 0 };
+
+	if (name != NULL) {
+		place = yaml_place(name);
+		quote = quote_of(name->text);
+	}
+	diag_add(loader->reader.diag, DIAG_ERROR, place, "%s%s%s%s%s", quote.text,
+		name == NULL ? "" : " ", reason_info(reason)->name,
+		reason == REASON_FILE_OPEN ? ": " : "",
+		reason == REASON_FILE_OPEN ? strerror(error) : "");
+}
+
+bool loader_read_file(struct loader *loader, struct str path, const struct yaml_node *name,
+	enum file_kind kind, size_t size_max, struct buf *content)
+{
+	loader_watch(loader, path.p);
+	enum reason reason = file_read(path.p, kind, size_max, content);
+	int error = errno;
+
+	if (reason == REASON_MEMORY)
+		loader->reader.out_of_memory = true;
+	else if (reason != REASON_NONE)
+		report(loader, path, name, reason, error);
+	return reason == REASON_NONE;
+}
+
+void loader_watch(struct loader *loader, const char *path)
+{
+	if (!watch_add(loader->watch, path))
+		loader->reader.out_of_memory = true;
+}

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens when the n-th call fails, for each n: allocations of the library, of jansson and
+ * of OpenSSL, OpenSSL's functions, the generator.  Linked with --wrap, see test_failure.flags.
+ */
+#include "fixture.h"
+
+#include "oauth/dispatch.h"
+#include "oauth/mint.h"
+#include "util/diag.h"
+
+#include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+
+enum source {
+	FAIL_LIBRARY, /* malloc and its like, called by lib/ */
+	FAIL_JANSSON,
+	FAIL_OPENSSL, /* OpenSSL's allocations */
+	FAIL_CRYPTO,  /* OpenSSL's functions, called by lib/ */
+	FAIL__MAX,
+};
+
+static const char *const source_names[FAIL__MAX] = { "malloc of lib", "malloc of jansson",
+	"malloc of OpenSSL", "functions of OpenSSL" };
+
+/* The n-th call of a source fails, and with `from_then_on` all that follow. */
+static struct {
+	bool armed;
+	enum source source;
+	bool from_then_on;
+	size_t n;
+	size_t calls;
+} plan;
+
+static bool fails_now(enum source source)
+{
+	if (!plan.armed || plan.source != source)
+		return false;
+	plan.calls++;
+	return plan.from_then_on ? plan.calls >= plan.n : plan.calls == plan.n;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+char *__real_strndup(const char *text, size_t n);
+char *__wrap_strndup(const char *text, size_t n);
+
+void *__wrap_malloc(size_t size)
+{
+	return fails_now(FAIL_LIBRARY) ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails_now(FAIL_LIBRARY) ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fails_now(FAIL_LIBRARY) ? NULL : __real_realloc(p, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails_now(FAIL_LIBRARY) ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t n)
+{
+	return fails_now(FAIL_LIBRARY) ? NULL : __real_strndup(text, n);
+}
+
+static void *jansson_malloc(size_t size)
+{
+	return fails_now(FAIL_JANSSON) ? NULL : __real_malloc(size);
+}
+
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return size == 0 || fails_now(FAIL_OPENSSL) ? NULL : __real_malloc(size);
+}
+
+static void *openssl_realloc(void *p, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return fails_now(FAIL_OPENSSL) ? NULL : __real_realloc(p, size);
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* A function of OpenSSL that returns `failure` when its turn has come. */
+#define WRAP(type, name, failure, parameters, arguments)                             \
+	type __real_##name parameters;                                               \
+	type __wrap_##name parameters;                                               \
+	type __wrap_##name parameters                                                \
+	{                                                                            \
+		return fails_now(FAIL_CRYPTO) ? (failure) : __real_##name arguments; \
+	}
+
+WRAP(int, EVP_Digest, 0,
+	(const void *data, size_t count, unsigned char *md, unsigned *size, const EVP_MD *type,
+		ENGINE *impl),
+	(data, count, md, size, type, impl))
+WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, NULL, (void), ())
+WRAP(int, EVP_MD_CTX_copy_ex, 0, (EVP_MD_CTX * out, const EVP_MD_CTX *in), (out, in))
+WRAP(int, EVP_DigestSignInit, 0,
+	(EVP_MD_CTX * c, EVP_PKEY_CTX **p, const EVP_MD *t, ENGINE *e, EVP_PKEY *k),
+	(c, p, t, e, k))
+WRAP(int, EVP_DigestSignInit_ex, 0,
+	(EVP_MD_CTX * c, EVP_PKEY_CTX **p, const char *m, OSSL_LIB_CTX *l, const char *q,
+		EVP_PKEY *k, const OSSL_PARAM *r),
+	(c, p, m, l, q, k, r))
+WRAP(int, EVP_DigestSign, 0,
+	(EVP_MD_CTX * c, unsigned char *s, size_t *n, const unsigned char *t, size_t m),
+	(c, s, n, t, m))
+WRAP(int, EVP_DigestVerifyInit, 0,
+	(EVP_MD_CTX * c, EVP_PKEY_CTX **p, const EVP_MD *t, ENGINE *e, EVP_PKEY *k),
+	(c, p, t, e, k))
+WRAP(int, EVP_DigestVerifyInit_ex, 0,
+	(EVP_MD_CTX * c, EVP_PKEY_CTX **p, const char *m, OSSL_LIB_CTX *l, const char *q,
+		EVP_PKEY *k, const OSSL_PARAM *r),
+	(c, p, m, l, q, k, r))
+WRAP(int, EVP_DigestVerify, -1,
+	(EVP_MD_CTX * c, const unsigned char *s, size_t n, const unsigned char *t, size_t m),
+	(c, s, n, t, m))
+WRAP(int, EVP_PKEY_CTX_set_rsa_padding, -2, (EVP_PKEY_CTX * c, int mode), (c, mode))
+WRAP(int, EVP_PKEY_CTX_set_rsa_pss_saltlen, -2, (EVP_PKEY_CTX * c, int n), (c, n))
+WRAP(EVP_PKEY_CTX *, EVP_PKEY_CTX_new_from_name, NULL,
+	(OSSL_LIB_CTX * l, const char *name, const char *q), (l, name, q))
+WRAP(int, EVP_PKEY_fromdata_init, 0, (EVP_PKEY_CTX * c), (c))
+WRAP(int, EVP_PKEY_fromdata, 0, (EVP_PKEY_CTX * c, EVP_PKEY **k, int s, OSSL_PARAM *p),
+	(c, k, s, p))
+WRAP(int, EVP_PKEY_get_bn_param, 0, (const EVP_PKEY *k, const char *name, BIGNUM **n),
+	(k, name, n))
+WRAP(int, EVP_PKEY_get_raw_public_key, 0, (const EVP_PKEY *k, unsigned char *p, size_t *n),
+	(k, p, n))
+WRAP(EVP_PKEY *, EVP_PKEY_new_raw_public_key, NULL,
+	(int type, ENGINE *e, const unsigned char *p, size_t n), (type, e, p, n))
+WRAP(unsigned char *, EVP_Q_mac, NULL,
+	(OSSL_LIB_CTX * l, const char *name, const char *q, const char *sub,
+		const OSSL_PARAM *r, const void *key, size_t keylen, const unsigned char *data,
+		size_t n, unsigned char *out, size_t size, size_t *len),
+	(l, name, q, sub, r, key, keylen, data, n, out, size, len))
+WRAP(int, RAND_bytes, 0, (unsigned char *p, int n), (p, n))
+WRAP(BIGNUM *, BN_bin2bn, NULL, (const unsigned char *p, int n, BIGNUM *r), (p, n, r))
+WRAP(int, BN_bn2binpad, -1, (const BIGNUM *a, unsigned char *p, int n), (a, p, n))
+WRAP(ECDSA_SIG *, ECDSA_SIG_new, NULL, (void), ())
+WRAP(ECDSA_SIG *, d2i_ECDSA_SIG, NULL, (ECDSA_SIG * *s, const unsigned char **p, long n),
+	(s, p, n))
+WRAP(int, i2d_ECDSA_SIG, -1, (const ECDSA_SIG *s, unsigned char **p), (s, p))
+
+static size_t failed_total;
+
+/* Runs a scenario with the first, second, … call failing, until none is left to fail. */
+static void walk(enum source source, void (*scenario)(void))
+{
+	for (unsigned mode = 0; mode < 2; mode++) {
+		size_t failed = 0;
+
+		/* Once without, so that what OpenSSL keeps for later is there. */
+		plan.n = 0;
+		scenario();
+		for (size_t n = 1;; n++) {
+			plan.source = source;
+			plan.from_then_on = mode == 1;
+			plan.n = n;
+			plan.calls = 0;
+			scenario();
+			plan.armed = false;
+			ERR_clear_error();
+			if (plan.calls < n)
+				break;
+			failed++;
+			assert_true(n < 100000);
+		}
+		CHECK(failed > 0, source_names[source]);
+		failed_total += failed;
+	}
+	check_end();
+}
+
+/* Between these two, calls may fail. */
+static void arm(void)
+{
+	plan.armed = plan.n > 0;
+}
+
+/* Did a call fail? */
+static bool disarm(void)
+{
+	bool hit = plan.armed && plan.calls >= plan.n;
+
+	plan.armed = false;
+	return hit;
+}
+
+static void walk_all(void (*scenario)(void), unsigned sources)
+{
+	for (int source = 0; source < FAIL__MAX; source++) {
+		if (sources & 1U << source)
+			walk((enum source)source, scenario);
+	}
+}
+
+#define LIBRARY (1U << FAIL_LIBRARY)
+#define JANSSON (1U << FAIL_JANSSON)
+#define OPENSSL (1U << FAIL_OPENSSL)
+#define CRYPTO (1U << FAIL_CRYPTO)
+
+static json_t *vectors; /* jwk.json */
+static size_t vector_at;
+
+static void parse_jwk(void)
+{
+	const json_t *vector = json_array_get(vectors, vector_at);
+	const char *name = support_member(vector, "name").p;
+	struct jwk jwk;
+	enum reason reason;
+	bool hit;
+
+	memset(&jwk, 0xff, sizeof(jwk));
+	arm();
+	reason = jwk_parse(json_object_get(vector, "jwk"), &jwk);
+	hit = disarm();
+	if (reason == REASON_NONE) {
+		CHECK(jwk.pkey != NULL, name);
+		CHECK_TEXT(str_of(jwk.kid), support_member(vector, "kid"), name);
+		CHECK_TEXT(str_of(jwk.x5c), support_member(vector, "x5c"), name);
+	} else {
+		CHECK(hit, name);
+		CHECK(!jwk.pkey && !jwk.kid && !jwk.x5c, name);
+	}
+	CHECK(!hit || plan.source != FAIL_LIBRARY || reason == REASON_MEMORY, name);
+	jwk_clear(&jwk);
+}
+
+/* The good keys with most to copy: RSA with kid, RSA with x5c, EC, OKP. */
+static void test_jwk_parse(void **state)
+{
+	static const size_t at[] = { 0, 2, 4, 5 };
+
+	(void)state;
+	vectors = support_vectors("jwk.json");
+	for (size_t i = 0; i < COUNT(at); i++) {
+		vector_at = at[i];
+		walk_all(parse_jwk, OPENSSL | CRYPTO);
+	}
+	vector_at = 0;
+	walk_all(parse_jwk, LIBRARY);
+	vector_at = 2;
+	walk_all(parse_jwk, LIBRARY);
+	json_decref(vectors);
+}
+
+static const struct str jws_text = TEXT("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAEC_w");
+
+static void split_jws(void)
+{
+	struct jws_parts parts;
+	struct arena *arena;
+	enum reason reason;
+	bool hit;
+
+	memset(&parts, 0xff, sizeof(parts));
+	arm();
+	arena = arena_new(16, 4096);
+	if (!arena) {
+		CHECK(disarm(), "arena_new");
+		return;
+	}
+	reason = jws_split(jws_text, arena, &parts);
+	hit = disarm();
+	CHECK((reason != REASON_NONE) == hit, "jws_split");
+	CHECK(!hit || plan.source != FAIL_LIBRARY || reason == REASON_MEMORY, "jws_split");
+	CHECK(hit ? !parts.header && !parts.payload && !parts.signature.n &&
+				!parts.payload_text.n && !parts.signing_input.n
+		  : parts.header && parts.payload,
+		"jws_split");
+	jws_parts_clear(&parts);
+	arena_free(arena);
+}
+
+static void test_jws_split(void **state)
+{
+	(void)state;
+	walk_all(split_jws, LIBRARY | JANSSON);
+}
+
+static EVP_PKEY *signing_key;
+static enum jose_alg signing_alg;
+
+static void make_signer(void)
+{
+	struct jws_signer *signer;
+	char space[1024];
+	struct buf buf = buf_init(space, sizeof(space));
+	bool hit;
+
+	arm();
+	signer = jws_signer_new(signing_key, signing_alg);
+	hit = disarm();
+	CHECK(signer || hit, alg_info(signing_alg)->name);
+	/* What it gives works, or it gives nothing. */
+	if (signer)
+		CHECK_REASON(jws_sign(signer, STR("{}"), STR("{}"), &buf), REASON_NONE,
+			alg_info(signing_alg)->name);
+	jws_signer_free(signer);
+}
+
+static void sign_and_verify(void)
+{
+	const char *name = alg_info(signing_alg)->name;
+	struct jws_signer *signer = jws_signer_new(signing_key, signing_alg);
+	struct arena *arena = arena_new(4096, 4096);
+	char head[32], space[1024];
+	struct buf buf = buf_init(space, sizeof(space));
+	struct jws_parts parts;
+	enum reason reason;
+
+	assert_true(signer && arena);
+	snprintf(head, sizeof(head), "{\"alg\":\"%s\"}", name);
+	arm();
+	reason = jws_sign(signer, str_of(head), STR("{}"), &buf);
+	CHECK((reason == REASON_NONE) || disarm(), name);
+	plan.armed = false;
+	CHECK(reason == REASON_NONE || reason == REASON_SIGNING, name);
+	if (reason == REASON_NONE) {
+		assert_int_equal(jws_split(buf_view(&buf), arena, &parts), REASON_NONE);
+		arm();
+		reason = jws_verify(&parts, signing_key, signing_alg);
+		CHECK(reason == REASON_NONE || disarm(), name);
+		plan.armed = false;
+		jws_parts_clear(&parts);
+	}
+	jws_signer_free(signer);
+	arena_free(arena);
+}
+
+/* A forged signature stays forged, whatever fails. */
+static void verify_forged(void)
+{
+	const char *name = alg_info(signing_alg)->name;
+	static const char *const bytes[] = { "",
+		"0123456789012345678901234567890123456789012345678901234567890123" };
+	struct jws_parts parts = { .signing_input = STR("e30.e30") };
+
+	parts.header = json_pack("{s:s}", "alg", name);
+	for (size_t i = 0; i < COUNT(bytes); i++) {
+		parts.signature = str_of(bytes[i]);
+		arm();
+		CHECK(jws_verify(&parts, signing_key, signing_alg) != REASON_NONE, name);
+		plan.armed = false;
+	}
+	json_decref(parts.header);
+}
+
+static void test_jws(void **state)
+{
+	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_PS256, JOSE_ALG_ES256,
+		JOSE_ALG_EDDSA };
+	static const char *const keys[] = { KEY_RSA, KEY_RSA, KEY_EC, KEY_OKP };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(algs); i++) {
+		signing_alg = algs[i];
+		signing_key = support_key(keys[i]);
+		walk_all(make_signer, LIBRARY | OPENSSL | CRYPTO);
+		walk_all(sign_and_verify, OPENSSL | CRYPTO);
+		walk_all(verify_forged, OPENSSL | CRYPTO);
+		EVP_PKEY_free(signing_key);
+	}
+}
+
+static bool signature_is_right_or_refused(struct jws_signer *signer)
+{
+	char space[1024];
+	struct buf buf = buf_init(space, sizeof(space));
+	struct arena *arena = arena_new(4096, 4096);
+	struct jws_parts parts;
+	enum reason reason;
+
+	assert_non_null(arena);
+	arm();
+	reason = jws_sign(signer, STR("{\"alg\":\"RS256\"}"), STR("{}"), &buf);
+	plan.armed = false;
+	CHECK(reason == REASON_NONE || reason == REASON_SIGNING, "signing");
+	if (reason == REASON_NONE) {
+		assert_int_equal(jws_split(buf_view(&buf), arena, &parts), REASON_NONE);
+		reason = jws_verify(&parts, signing_key, signing_alg);
+		jws_parts_clear(&parts);
+	}
+	arena_free(arena);
+	return reason == REASON_NONE || reason == REASON_SIGNING;
+}
+
+/*
+ * OpenSSL 3.0 refreshes RSA's blinding every 32 signatures; if it runs out of memory in the
+ * middle of that, it reports success for wrong signatures, also after memory is back.
+ */
+static void test_rsa_after_no_memory(void **state)
+{
+	(void)state;
+	signing_alg = JOSE_ALG_RS256;
+	for (size_t n = 20; n < 60; n++) {
+		unsigned wrong = 0;
+		struct jws_signer *signer;
+
+		/* A key of its own for each round: the blinding is kept with the key. */
+		signing_key = support_key(KEY_RSA);
+		signer = jws_signer_new(signing_key, signing_alg);
+		assert_non_null(signer);
+		for (unsigned round = 0; round < 100; round++) {
+			plan.source = FAIL_OPENSSL;
+			plan.from_then_on = true;
+			plan.n = round > 0 && round < 50 ? n : 0;
+			plan.calls = 0;
+			wrong += !signature_is_right_or_refused(signer);
+		}
+		CHECK_NUMBER(wrong, 0, "signatures that do not verify");
+		jws_signer_free(signer);
+		EVP_PKEY_free(signing_key);
+	}
+	check_end();
+}
+
+static void use_arena(void)
+{
+	struct arena *arena;
+
+	arm();
+	arena = arena_new(64, 100000);
+	CHECK(arena || plan.calls >= plan.n, "arena_new");
+	for (size_t size = 1; arena && size < 20000; size *= 3) {
+		size_t used = arena_used(arena);
+		unsigned char *p = arena_alloc(arena, size);
+
+		if (p)
+			memset(p, 0xff, size);
+		else
+			CHECK(plan.calls >= plan.n && arena_used(arena) == used, "arena_alloc");
+	}
+	if (arena)
+		arena_reset(arena);
+	plan.armed = false;
+	arena_free(arena);
+}
+
+static void test_arena(void **state)
+{
+	(void)state;
+	walk_all(use_arena, LIBRARY);
+}
+
+static void fill_diag(void)
+{
+	struct diag *diag;
+	char space[256];
+
+	arm();
+	diag = diag_new();
+	CHECK(diag || plan.calls >= plan.n, "diag_new");
+	for (unsigned i = 0; diag && i < 20; i++)
+		diag_add(diag, i % 2 ? DIAG_WARNING : DIAG_ERROR,
+			(struct place){ i % 3 ? "a" : "b", i, 1 }, "problem %u of '%s'", i,
+			"x");
+	if (diag)
+		diag_sort(diag);
+	plan.armed = false;
+	if (!diag)
+		return;
+	/* No error may be lost: without one there would be a snapshot. */
+	CHECK_NUMBER(diag_error_count(diag), 10, "errors are counted all the same");
+	CHECK(diag_count(diag) <= 20, "kept");
+	for (size_t i = 0; i < diag_count(diag); i++) {
+		struct buf buf = buf_init(space, sizeof(space));
+
+		diag_render(&buf, diag_get(diag, i));
+		CHECK(str_contains(buf_view(&buf), STR("problem ")), "whole");
+	}
+	diag_free(diag);
+}
+
+static void test_diag(void **state)
+{
+	(void)state;
+	walk_all(fill_diag, LIBRARY);
+}
+
+static void make_checker(void)
+{
+	struct credential_checker *checker;
+	bool hit;
+
+	arm();
+	checker = credential_checker_new();
+	hit = disarm();
+	CHECK((checker == NULL) == hit, "credential_checker_new");
+	credential_checker_free(checker);
+}
+
+static void test_checker(void **state)
+{
+	(void)state;
+	walk_all(make_checker, LIBRARY | CRYPTO);
+}
+
+static struct fixture fixture;
+
+static void seal_snapshot(void)
+{
+	struct snapshot *snapshot;
+	struct signing_key key = {
+		.pkey = signing_key, .alg = JOSE_ALG_ES256, .state = KEY_ACTIVE, .kid = STR("1")
+	};
+	enum reason reason;
+
+	arm();
+	snapshot = snapshot_new();
+	CHECK(snapshot || plan.calls >= plan.n, "snapshot_new");
+	if (!snapshot) {
+		plan.armed = false;
+		return;
+	}
+	snapshot->issuer = STR(FIXTURE_ISSUER);
+	snapshot->base_url = STR(FIXTURE_ISSUER "/oauth2");
+	snapshot->keyring = (struct keyring){ &key, 1, &key };
+	reason = snapshot_seal(snapshot);
+	CHECK(reason == REASON_NONE || disarm(), "snapshot_seal");
+	plan.armed = false;
+	CHECK(reason != REASON_NONE || snapshot->jwks.body.n > 0, "snapshot_seal");
+	snapshot->keyring = (struct keyring){ 0 };
+	snapshot_free(snapshot);
+}
+
+static void test_snapshot(void **state)
+{
+	(void)state;
+	signing_key = support_key(KEY_EC);
+	walk_all(seal_snapshot, LIBRARY | OPENSSL | CRYPTO);
+	EVP_PKEY_free(signing_key);
+}
+
+/* A request; `body` and `path` are set by the tests below. */
+static const char *request_path;
+static struct str request_body;
+
+static void send_request(void)
+{
+	char path[128], length[32];
+	const char *const variables[] = { request_body.n ? "REQUEST_METHOD=POST"
+							 : "REQUEST_METHOD=GET",
+		path, "HTTPS=on", "REMOTE_ADDR=192.0.2.7",
+		"CONTENT_TYPE=application/x-www-form-urlencoded", length, NULL };
+	struct http_request request = {
+		.variables = variables, .body = request_body, .body_is_whole = true
+	};
+	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
+		fixture.arena, NOW_S };
+	struct http_response response = { 0 };
+	struct audit audit = { 0 };
+	struct jws_parts parts;
+	bool hit, has_token;
+	json_t *json;
+
+	snprintf(path, sizeof(path), "PATH_INFO=%s", request_path);
+	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", request_body.n);
+	credential_forget(fixture.services.credentials);
+	arena_reset(fixture.arena);
+	arm();
+	if (http_request_init(&request, fixture.arena) != REASON_NONE) {
+		CHECK(disarm(), "http_request_init");
+		return;
+	}
+	dispatch(&input, &response, &audit);
+	hit = disarm();
+
+	has_token = str_contains(response.body, STR("access_token"));
+	CHECK(response.status == 200 || (hit && response.status >= 500),
+		"200, or a fault of the server");
+	CHECK(has_token == (response.status == 200 && request_body.n), "a token with 200 only");
+	CHECK_NUMBER(audit.status, response.status, "the log tells the same");
+	CHECK((audit.reason == REASON_NONE) == (response.status == 200),
+		"the log tells the same");
+	json = json_loadb(response.body.p, response.body.n, JSON_REJECT_DUPLICATES, NULL);
+	CHECK(json_is_object(json) || (hit && response.body.n == 0), "JSON");
+	if (has_token) {
+		struct arena *arena = arena_new(16384, 16384);
+
+		assert_non_null(arena);
+		CHECK_REASON(jws_split(support_member(json, "access_token"), arena, &parts),
+			REASON_NONE, "whole");
+		CHECK_REASON(jws_verify(&parts, fixture.snapshot->keyring.active->pkey,
+				     fixture.snapshot->keyring.active->alg),
+			REASON_NONE, "signed");
+		jws_parts_clear(&parts);
+		arena_free(arena);
+	}
+	json_decref(json);
+}
+
+/* What is wrong stays wrong, whatever fails. */
+static void send_wrong_secret(void)
+{
+	const char *const variables[] = { "REQUEST_METHOD=POST", "PATH_INFO=/token", "HTTPS=on",
+		"CONTENT_TYPE=application/x-www-form-urlencoded", "CONTENT_LENGTH=64", NULL };
+	struct http_request request = { .variables = variables,
+		.body_is_whole = true,
+		.body = STR(
+			"grant_type=client_credentials&client_id=SLOW&client_secret=wrong") };
+	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
+		fixture.arena, NOW_S };
+	struct http_response response = { 0 };
+	struct audit audit = { 0 };
+
+	assert_int_equal(request.body.n, 64);
+	arena_reset(fixture.arena);
+	arm();
+	if (http_request_init(&request, fixture.arena) == REASON_NONE)
+		dispatch(&input, &response, &audit);
+	plan.armed = false;
+	CHECK(response.status == 401 || response.status >= 500 || response.status == 0,
+		"refused");
+	CHECK(!str_contains(response.body, STR("access_token")), "no token");
+}
+
+static void test_dispatch(void **state)
+{
+	static const struct {
+		const char *path;
+		struct str body;
+	} requests[] = {
+		{ "/token", TEXT("grant_type=client_credentials&client_id=FAST&client_"
+				 "secret=" FIXTURE_SECRET) },
+		{ "/token", TEXT("grant_type=client_credentials&client_id=SLOW&client_secret=U*"
+				 "U&scope=stock") },
+		{ "/jwks", TEXT("") },
+		{ "/.well-known/oauth-authorization-server", TEXT("") },
+	};
+	static const enum jose_alg algs[] = { JOSE_ALG_ES256, JOSE_ALG_RS256, JOSE_ALG_EDDSA };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(algs); i++) {
+		fixture_open(&fixture);
+		fixture_use_key(&fixture, algs[i]);
+		fixture_add(&fixture, "FAST");
+		*fixture_secrets(
+			&fixture, fixture_add(&fixture, "SLOW"), 1) = fixture_slow_secret();
+		fixture_seal(&fixture);
+		/* Small blocks, so that the arena has to ask for more. */
+		arena_free(fixture.arena);
+		fixture.arena = arena_new(16, 1048576);
+		fixture.services.random = random_bytes;
+		for (size_t j = 0; j < COUNT(requests); j++) {
+			request_path = requests[j].path;
+			request_body = requests[j].body;
+			walk_all(send_request, LIBRARY);
+			if (j < 2)
+				walk_all(send_request, OPENSSL | CRYPTO);
+		}
+		walk_all(send_wrong_secret, LIBRARY | OPENSSL | CRYPTO);
+		fixture_close(&fixture);
+	}
+}
+
+static int tell_total(void **state)
+{
+	(void)state;
+	print_message("%zu calls failed, each in its turn\n", failed_total);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_diag),
+		cmocka_unit_test(test_jwk_parse),
+		cmocka_unit_test(test_jws_split),
+		cmocka_unit_test(test_jws),
+		cmocka_unit_test(test_rsa_after_no_memory),
+		cmocka_unit_test(test_checker),
+		cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_dispatch),
+	};
+
+	json_set_alloc_funcs(jansson_malloc, free);
+	/* Before OpenSSL's first allocation, else it refuses. */
+	if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free)) {
+		fprintf(stderr, "OpenSSL has allocated memory before main\n");
+		return 1;
+	}
+	return cmocka_run_group_tests_name("failure", tests, NULL, tell_total);
+}
