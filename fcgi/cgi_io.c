@@ -36,50 +36,42 @@ static size_t read_some(char *p, size_t size, int64_t until_us)
 	}
 }
 
-/* The announced length, also one that is above what is served; 0 if there is none. */
-static int64_t announced_length(const struct http_request *request)
+/* The announced length, at most what there is room for; 0 if there is none. */
+static size_t announced_length(const struct http_request *request)
 {
 	int64_t length = 0;
 
 	if (!str_to_number(http_variable(request, "CONTENT_LENGTH"), INT64_MAX, &length))
 		return 0;
-	return length;
-}
-
-/* Returns the bytes that came, at most `length`; the first of them stay in the input's body. */
-static int64_t read_body(struct input *input, int64_t length)
-{
-	int64_t total = 0;
-
-	while (total < length) {
-		bool wanted = input->body_len < sizeof(input->body);
-		char *p = wanted ? input->body + input->body_len : input->rest;
-		size_t room = wanted ? sizeof(input->body) - input->body_len
-				     : sizeof(input->rest);
-		size_t left = (uint64_t)(length - total) < room ? (size_t)(length - total)
-								: room;
-		size_t n = read_some(p, left, input->until_us);
-
-		if (n == 0)
-			break;
-		total += (int64_t)n;
-		input->body_len += wanted ? n : 0;
-	}
-	return total;
+	return length < HTTP_BODY_MAX + 1 ? (size_t)length : HTTP_BODY_MAX + 1;
 }
 
 static void receive(struct input *input, struct http_request *request)
 {
-	/* Execution of `environ` ends with the process: borrowed for good. */
+	/* The environment lasts as long as the process. */
 	request->variables = (const char *const *)environ;
-	int64_t length = announced_length(request);
-	bool whole = read_body(input, length) == length;
+	size_t length = announced_length(request), n = 1;
+
+	while (input->body_len < length && n > 0) {
+		n = read_some(input->body + input->body_len, length - input->body_len,
+			input->until_us);
+		input->body_len += n;
+	}
+	bool whole = input->body_len == length && length <= HTTP_BODY_MAX;
 
 	/* More than announced: only what is there already, as no end of file is promised. */
 	if (length > 0 && whole && read_some(input->rest, sizeof(input->rest), 0) > 0)
 		whole = false;
 	request->body = (struct str){ input->body, input->body_len };
-	request->body_is_whole = whole && input->body_len <= HTTP_BODY_MAX;
+	request->body_is_whole = whole;
+}
+
+/* A web server that still has something to write loses the answer if nobody reads it. */
+static void drain(struct input *input)
+{
+	while (!isatty(STDIN_FILENO) &&
+		read_some(input->rest, sizeof(input->rest), input->until_us) > 0)
+		;
 }
 
 static bool write_all(struct str bytes)
@@ -108,6 +100,8 @@ enum reason cgi_io_serve(const struct reload *reload)
 	receive(input, &request);
 	reason = write_all(exchange_answer(exchange, reload, &request)) ? REASON_NONE
 									: REASON_INTERNAL;
+	close(STDOUT_FILENO);
+	drain(input);
 	secret_wipe(input, sizeof(*input));
 out:
 	free(input);

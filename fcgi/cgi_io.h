@@ -10,8 +10,9 @@
  *
  * reload  started, also without success: then the answer is a 503
  *
- * Standard input is read to the announced length, also when it is too long to be
- * of use: a web server may wait for that.  After ten seconds it counts as cut off.
+ * Standard input is read to its end, also after the answer: a web server may wait
+ * for that.  What has not come after ten seconds is not waited for.  Standard
+ * output is closed.
  *
  * Returns REASON_NONE; REASON_MEMORY; REASON_INTERNAL, standard output is gone.
  */

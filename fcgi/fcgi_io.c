@@ -6,10 +6,12 @@
 #include <fcgiapp.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct fcgi_io {
 	FCGX_Request request;
+	int file; /* in memory: what libfcgi reads; empty between two requests */
 	bool wants_keep;
 	char body[HTTP_BODY_MAX + 1];
 	size_t body_len;
@@ -30,6 +32,24 @@ static bool read_body(struct fcgi_io *io, const struct scan *scan)
 	       io->body_len == scan->body_len;
 }
 
+/* The file holds the bytes, and is to be read from its start. */
+static bool fill_file(struct fcgi_io *io, struct str bytes)
+{
+	if (io->file < 0)
+		io->file = memfd_create("request", MFD_CLOEXEC);
+	return io->file >= 0 && lseek(io->file, 0, SEEK_SET) == 0 &&
+	       pwrite(io->file, bytes.p, bytes.n, 0) == (ssize_t)bytes.n;
+}
+
+/* The kernel wipes the pages before anybody else gets them. */
+static void empty_file(struct fcgi_io *io)
+{
+	if (io->file >= 0 && ftruncate(io->file, 0) != 0) {
+		close(io->file);
+		io->file = -1;
+	}
+}
+
 static bool length_is_announced(const struct http_request *request)
 {
 	size_t announced;
@@ -45,6 +65,7 @@ struct fcgi_io *fcgi_io_new(void)
 
 	if (io == NULL)
 		return NULL;
+	io->file = -1;
 	/* Else a close may wait for the peer for two seconds. */
 	if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "10", 1) != 0 ||
 		setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "10", 1) != 0 ||
@@ -59,41 +80,47 @@ void fcgi_io_free(struct fcgi_io *io)
 {
 	if (io == NULL)
 		return;
+	if (io->file >= 0)
+		close(io->file);
 	secret_wipe(io->body, sizeof(io->body));
 	free(io);
 }
 
-enum reason fcgi_io_receive(
-	struct fcgi_io *io, int fd, const struct scan *scan, struct http_request *request)
+enum reason fcgi_io_receive(struct fcgi_io *io, struct str bytes, const struct scan *scan,
+	struct http_request *request)
 {
 	*request = (struct http_request){ 0 };
-	/* Without a listening socket libfcgi cannot go on to accept when this connection fails.
-	 */
-	if (FCGX_InitRequest(&io->request, -1, 0) != 0) {
-		close(fd);
+	/* Without a listening socket libfcgi cannot go on to accept when these bytes fail. */
+	if (!fill_file(io, bytes) || FCGX_InitRequest(&io->request, -1, 0) != 0) {
+		empty_file(io);
+		return REASON_MEMORY;
+	}
+	io->request.ipcFd = io->file;
+	/* FCGX_Accept_r first finishes the request before, and would close the file. */
+	io->request.keepConnection = 1;
+	if (FCGX_Accept_r(&io->request) != 0) {
+		io->file = -1;
 		return REASON_INTERNAL;
 	}
-	io->request.ipcFd = fd;
-	/* FCGX_Accept_r first finishes the request before, and would close the connection. */
-	io->request.keepConnection = 1;
-	if (FCGX_Accept_r(&io->request) != 0)
-		return REASON_INTERNAL;
 	io->wants_keep = io->request.keepConnection != 0;
 	request->variables = (const char *const *)io->request.envp;
 	bool whole = read_body(io, scan);
 
+	empty_file(io);
 	request->body = (struct str){ io->body, io->body_len };
 	request->body_is_whole = whole && length_is_announced(request);
 	return REASON_NONE;
 }
 
-enum reason fcgi_io_send(struct fcgi_io *io, struct str answer, bool *keep)
+enum reason fcgi_io_send(struct fcgi_io *io, int fd, struct str answer, bool *keep)
 {
-	*keep = io->wants_keep;
-	/* The caller closes it: libfcgi would wait for the peer to do so. */
-	io->request.keepConnection = 1;
 	int len = answer.n > INT_MAX ? INT_MAX : (int)answer.n;
 
+	*keep = io->wants_keep;
+	/* The streams write to what is here when they do. */
+	io->request.ipcFd = fd;
+	/* The caller closes it: libfcgi would wait for the peer to do so. */
+	io->request.keepConnection = 1;
 	FCGX_PutStr(answer.p, len, io->request.out);
 	FCGX_Finish_r(&io->request);
 	secret_wipe(io->body, io->body_len);
@@ -101,9 +128,6 @@ enum reason fcgi_io_send(struct fcgi_io *io, struct str answer, bool *keep)
 	bool open = io->request.ipcFd >= 0;
 
 	io->request.ipcFd = -1;
-	if (!open) {
-		*keep = false;
-		return REASON_INTERNAL;
-	}
-	return REASON_NONE;
+	*keep = *keep && open;
+	return open ? REASON_NONE : REASON_INTERNAL;
 }

@@ -150,13 +150,11 @@ static enum reason make_way(const struct listen_address *address, struct buf *pr
 	return REASON_FILE_OPEN;
 }
 
-/* A request is whole before it is read, so all of it must fit into the socket's buffer. */
 static void tune(int fd)
 {
-	const int on = 1, size = RECEIVE_BUFFER;
+	const int on = 1;
 
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 

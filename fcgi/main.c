@@ -147,10 +147,9 @@ static int serve_fastcgi(const struct options *options, enum mode mode, struct r
 static int serve_cgi(struct reload *reload, struct buf *problem)
 {
 	/* Without a configuration the client is told so: the answer is a 503. */
-	enum reason reason = reload_start(reload, problem);
-
-	reason = cgi_io_serve(reload);
-	return reason == REASON_NONE ? STATUS_DONE : STATUS_FAILED;
+	if (reload_start(reload, problem) != REASON_NONE && problem->n == 0)
+		buf_text(problem, reason_info(REASON_MEMORY)->name);
+	return cgi_io_serve(reload) == REASON_NONE ? STATUS_DONE : STATUS_FAILED;
 }
 
 static int serve(const struct options *options, struct buf *problem)

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* One list per state; a connection joins at the end, so the first is the oldest. */
 #include "pool.h"
+#include "util/secret.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#define BYTES_MIN 4096
+#define BYTES_MAX (64 * 1024 * 1024)
 
 struct list {
 	struct connection *oldest, *newest;
@@ -12,6 +17,7 @@ struct list {
 struct pool {
 	struct list lists[POOL__MAX];
 	size_t count;
+	size_t bytes_size; /* of all connections */
 };
 
 static void list_append(struct list *list, struct connection *connection)
@@ -47,8 +53,12 @@ void pool_free(struct pool *pool)
 	if (pool == NULL)
 		return;
 	for (size_t state = 0; state < POOL__MAX; state++) {
-		while (pool->lists[state].oldest != NULL)
-			pool_close(pool, pool->lists[state].oldest);
+		struct connection *newer;
+
+		for (struct connection *c = pool->lists[state].oldest; c != NULL; c = newer) {
+			newer = c->newer;
+			pool_close(pool, c);
+		}
 	}
 	free(pool);
 }
@@ -77,8 +87,47 @@ void pool_move(
 	list_append(&pool->lists[state], connection);
 }
 
+bool pool_reserve(struct pool *pool, struct connection *connection, size_t size)
+{
+	size_t wanted = connection->bytes_size > 0 ? connection->bytes_size : BYTES_MIN;
+
+	if (connection->bytes_size - connection->bytes_len >= size)
+		return true;
+	while (wanted - connection->bytes_len < size)
+		wanted *= 2;
+	if (wanted > BYTES_MAX - pool->bytes_size)
+		return false;
+	/* Not realloc, which would leave a copy behind. */
+	unsigned char *bytes = malloc(wanted);
+
+	if (bytes == NULL)
+		return false;
+	if (connection->bytes_len > 0) {
+		memcpy(bytes, connection->bytes, connection->bytes_len);
+		secret_wipe(connection->bytes, connection->bytes_len);
+	}
+	free(connection->bytes);
+	pool->bytes_size += wanted - connection->bytes_size;
+	connection->bytes = bytes;
+	connection->bytes_size = wanted;
+	return true;
+}
+
+void pool_forget(struct pool *pool, struct connection *connection)
+{
+	if (connection->bytes != NULL)
+		secret_wipe(connection->bytes, connection->bytes_len);
+	free(connection->bytes);
+	pool->bytes_size -= connection->bytes_size;
+	connection->bytes = NULL;
+	connection->bytes_len = 0;
+	connection->bytes_size = 0;
+	connection->scan = (struct scan){ 0 };
+}
+
 void pool_close(struct pool *pool, struct connection *connection)
 {
+	pool_forget(pool, connection);
 	list_remove(&pool->lists[connection->state], connection);
 	pool->count--;
 	if (connection->fd >= 0)

@@ -3,10 +3,9 @@
 #ifndef FCGI_POOL_H
 #define FCGI_POOL_H
 
+#include "scan.h"
 #include "util/attr.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum pool_state {
@@ -20,8 +19,12 @@ enum pool_state {
 struct connection {
 	int fd; /* owned by the pool; -1: closed already, by somebody else */
 	enum pool_state state;
-	int64_t since_us;                 /* in this state; steady clock */
-	bool watched;                     /* known to epoll */
+	int64_t since_us;     /* in this state; steady clock */
+	bool watched;         /* known to epoll */
+	struct scan scan;     /* of the request under way */
+	unsigned char *bytes; /* of a request that is not whole yet; NULL: none */
+	size_t bytes_len;
+	size_t bytes_size;
 	struct connection *older, *newer; /* of the same state */
 };
 
@@ -43,6 +46,17 @@ NODISCARD struct connection *pool_add(struct pool *pool, int fd, int64_t now_us)
 /* pool_move - another state, from now on. */
 void pool_move(struct pool *pool, struct connection *connection, enum pool_state state,
 	int64_t now_us);
+
+/*
+ * pool_reserve - make room behind bytes_len for `size` bytes more.
+ *
+ * Returns false: out of memory, or the unfinished requests of all connections
+ * together would be above 64 MiB.
+ */
+NODISCARD bool pool_reserve(struct pool *pool, struct connection *connection, size_t size);
+
+/* pool_forget - wipe the request under way; the next byte is the first of another. */
+void pool_forget(struct pool *pool, struct connection *connection);
 
 /* pool_close - close the descriptor and forget the connection. */
 void pool_close(struct pool *pool, struct connection *connection);

@@ -34,21 +34,6 @@ enum pair_state {
 	PAIR_VALUE,
 };
 
-struct pairs {
-	enum pair_state state;
-	unsigned length_bytes_left; /* of a length of four bytes */
-	size_t length;
-	size_t name_left;
-	size_t value_left;
-	size_t name_at; /* bytes of the name seen */
-	size_t count;
-	size_t total_len;
-	bool is_content_length;    /* the pair under way may be it */
-	bool found_content_length; /* the first one counts, as for whoever reads the variables
-				    */
-	size_t content_length;     /* 0 if it is no number */
-};
-
 enum phase {
 	PHASE_BEGIN,
 	PHASE_PARAMS,
@@ -56,17 +41,9 @@ enum phase {
 	PHASE_END,
 };
 
-struct walk {
-	enum phase phase;
-	unsigned id;
-	size_t body_len;
-	size_t body_max;
-	struct pairs pairs;
-};
-
 static const char content_length_name[] = "CONTENT_LENGTH";
 
-static void pair_start(struct pairs *pairs)
+static void pair_start(struct scan_pairs *pairs)
 {
 	pairs->state = PAIR_NAME;
 	pairs->name_at = 0;
@@ -76,7 +53,7 @@ static void pair_start(struct pairs *pairs)
 }
 
 /* Go on to the next state that has bytes to come. */
-static void pair_advance(struct pairs *pairs)
+static void pair_advance(struct scan_pairs *pairs)
 {
 	if (pairs->state == PAIR_NAME && pairs->name_left == 0)
 		pairs->state = PAIR_VALUE;
@@ -86,7 +63,7 @@ static void pair_advance(struct pairs *pairs)
 	}
 }
 
-static bool pair_length_byte(struct pairs *pairs, unsigned char c)
+static bool pair_length_byte(struct scan_pairs *pairs, unsigned char c)
 {
 	if (pairs->length_bytes_left == 0 && (c & 0x80) != 0) {
 		pairs->length = c & 0x7f;
@@ -114,7 +91,7 @@ static bool pair_length_byte(struct pairs *pairs, unsigned char c)
 	       pairs->name_left + pairs->value_left <= SCAN_PARAMS_MAX;
 }
 
-static void pair_name_byte(struct pairs *pairs, unsigned char c)
+static void pair_name_byte(struct scan_pairs *pairs, unsigned char c)
 {
 	if (pairs->is_content_length && c != (unsigned char)content_length_name[pairs->name_at])
 		pairs->is_content_length = false;
@@ -123,7 +100,7 @@ static void pair_name_byte(struct pairs *pairs, unsigned char c)
 	pair_advance(pairs);
 }
 
-static void pair_value_byte(struct pairs *pairs, unsigned char c, size_t number_max)
+static void pair_value_byte(struct scan_pairs *pairs, unsigned char c, size_t number_max)
 {
 	if (pairs->is_content_length && (c < '0' || c > '9')) {
 		pairs->content_length = 0;
@@ -137,9 +114,9 @@ static void pair_value_byte(struct pairs *pairs, unsigned char c, size_t number_
 }
 
 /* A NUL would end the variable early for everybody who reads it as a C string. */
-static bool pairs_feed(struct walk *walk, const unsigned char *p, size_t n)
+static bool pairs_feed(struct scan_walk *walk, const unsigned char *p, size_t n)
 {
-	struct pairs *pairs = &walk->pairs;
+	struct scan_pairs *pairs = &walk->pairs;
 
 	pairs->total_len += n;
 	if (pairs->total_len > SCAN_PARAMS_MAX)
@@ -170,7 +147,7 @@ static struct record record_read(const unsigned char *p)
 }
 
 /* May this record come now?  Where libfcgi would misread padding, there must be none. */
-static bool record_is_expected(const struct walk *walk, const struct record *record)
+static bool record_is_expected(const struct scan_walk *walk, const struct record *record)
 {
 	bool padded = record->padding_len > 0;
 
@@ -183,7 +160,7 @@ static bool record_is_expected(const struct walk *walk, const struct record *rec
 }
 
 /* The part of the record's content that is there: n bytes. */
-static bool content_feed(struct walk *walk, const unsigned char *p, size_t n)
+static bool content_feed(struct scan_walk *walk, const unsigned char *p, size_t n)
 {
 	if (walk->phase == PHASE_BEGIN)
 		return n < 2 || ((unsigned)p[0] << 8 | p[1]) == ROLE_RESPONDER;
@@ -194,7 +171,7 @@ static bool content_feed(struct walk *walk, const unsigned char *p, size_t n)
 }
 
 /* The record is there to its last byte. */
-static bool record_end(struct walk *walk, const struct record *record)
+static bool record_end(struct scan_walk *walk, const struct record *record)
 {
 	if (walk->phase == PHASE_BEGIN) {
 		walk->id = record->id;
@@ -210,45 +187,52 @@ static bool record_end(struct walk *walk, const struct record *record)
 	return !cut;
 }
 
-static bool is_large(const struct walk *walk)
+static bool is_large(const struct scan_walk *walk)
 {
 	return walk->phase == PHASE_STDIN &&
 	       (walk->pairs.content_length > walk->body_max || walk->body_len > walk->body_max);
 }
 
-static enum scan_verdict walk_records(struct walk *walk, const unsigned char *p, size_t n)
+static enum scan_verdict walk_on(
+	struct scan *scan, struct scan_walk *walk, const unsigned char *p, size_t n)
 {
-	size_t at = 0;
+	while (walk->phase != PHASE_END && !is_large(walk) && scan->at < n) {
+		const unsigned char *header = p + scan->at;
+		size_t left = n - scan->at;
 
-	while (walk->phase != PHASE_END && !is_large(walk) && at < n) {
-		if (p[at] != VERSION_1)
+		if (header[0] != VERSION_1)
 			return SCAN_BROKEN;
-		if (n - at < HEADER_LEN)
+		if (left < HEADER_LEN)
 			break;
-		struct record record = record_read(p + at);
+		struct record record = record_read(header);
+		size_t record_len = HEADER_LEN + record.content_len + record.padding_len;
+		size_t there = left - HEADER_LEN;
 
-		at += HEADER_LEN;
-		size_t there = n - at < record.content_len ? n - at : record.content_len;
-
-		if (!record_is_expected(walk, &record) || !content_feed(walk, p + at, there))
+		if (there > record.content_len)
+			there = record.content_len;
+		if (!record_is_expected(walk, &record) ||
+			!content_feed(walk, header + HEADER_LEN, there))
 			return SCAN_BROKEN;
-		if (n - at < record.content_len + record.padding_len)
+		if (left < record_len)
 			break;
-		at += record.content_len + record.padding_len;
 		if (!record_end(walk, &record))
 			return SCAN_BROKEN;
+		scan->walk = *walk;
+		scan->at += record_len;
 	}
 	if (is_large(walk))
 		return SCAN_LARGE;
 	if (walk->phase != PHASE_END)
 		return SCAN_INCOMPLETE;
-	return at == n ? SCAN_COMPLETE : SCAN_BROKEN;
+	return scan->at == n ? SCAN_COMPLETE : SCAN_BROKEN;
 }
 
-struct scan fcgi_scan(const unsigned char *p, size_t n, size_t body_max)
+void fcgi_scan(struct scan *scan, const unsigned char *p, size_t n, size_t body_max)
 {
-	struct walk walk = { .phase = PHASE_BEGIN, .body_max = body_max };
-	enum scan_verdict verdict = walk_records(&walk, p, n);
+	struct scan_walk walk = scan->walk;
 
-	return (struct scan){ .verdict = verdict, .body_len = walk.body_len };
+	/* A record that has not ended yet is looked at again from its start the next time. */
+	walk.body_max = body_max;
+	scan->verdict = walk_on(scan, &walk, p, n);
+	scan->body_len = walk.body_len;
 }

@@ -3,10 +3,11 @@
 #ifndef FCGI_SCAN_H
 #define FCGI_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
- * Why it exists.  libfcgi reads with blocking calls, so a request that is lent
+ * Why it exists.  libfcgi reads with blocking calls, so a request that is shown
  * to it before it has arrived lets a silent or slow peer own the worker.  And
  * it trusts what it reads: lengths of a name-value pair that overflow an int
  * abort the process (what CVE-2025-23016's first correction left open),
@@ -25,21 +26,54 @@ enum scan_verdict {
 	SCAN_BROKEN, /* never to be shown to libfcgi */
 };
 
+/* Between the bytes of the name-value pairs. */
+struct scan_pairs {
+	unsigned state;
+	unsigned length_bytes_left; /* of a length of four bytes */
+	size_t length;
+	size_t name_left;
+	size_t value_left;
+	size_t name_at; /* bytes of the name seen */
+	size_t count;
+	size_t total_len;
+	bool is_content_length;    /* the pair under way may be it */
+	bool found_content_length; /* the first one counts, as for whoever reads the variables
+				    */
+	size_t content_length;     /* 0 if it is no number */
+};
+
+/* Between two records. */
+struct scan_walk {
+	unsigned phase;
+	unsigned id;
+	size_t body_len;
+	size_t body_max;
+	struct scan_pairs pairs;
+};
+
+/* A request under examination; all zero before its first byte. */
 struct scan {
 	enum scan_verdict verdict;
 	size_t body_len; /* bytes of the body that are there */
+
+	/* Private: what is known up to the last whole record, `at` bytes in. */
+	struct scan_walk walk;
+	size_t at;
 };
 
 /*
- * fcgi_scan - judge the first bytes that a connection has to be read.
+ * fcgi_scan - judge what has arrived of a request.
  *
- * p         any content; borrowed
+ * scan      as the call before for this request has left it
+ * p         the request's bytes, from its first one on; any content; borrowed
+ * n         at least as many as before
  * body_max  bytes; a body above it, announced by CONTENT_LENGTH or seen, is SCAN_LARGE
  *
  * Accepted is BEGIN_REQUEST for a responder, then PARAMS and STDIN, each to its
  * empty record, all of version 1 and of one request id, and nothing after them
- * (FastCGI specification §3.3, §5, §6.2).  Pure: the same bytes, the same verdict.
+ * (FastCGI specification §3.3, §5, §6.2).  The verdict does not depend on how
+ * many calls the bytes came in.
  */
-struct scan fcgi_scan(const unsigned char *p, size_t n, size_t body_max);
+void fcgi_scan(struct scan *scan, const unsigned char *p, size_t n, size_t body_max);
 
 #endif

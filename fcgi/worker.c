@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -19,7 +20,8 @@
 #include <unistd.h>
 
 #define SECOND_US INT64_C(1000000)
-#define PEEK_SIZE 262144 /* bytes: variables, body, and the records around them */
+#define READ_SIZE 65536     /* bytes that are read at once */
+#define REQUEST_MAX 1048576 /* bytes: variables and body, in records however small */
 #define EVENT_MAX 32
 #define CONNECTION_MAX 4096
 #define TICK_US SECOND_US /* how often an idle worker looks at its files */
@@ -28,7 +30,7 @@
 #define ACCEPT_PAUSE_US (SECOND_US / 10) /* after descriptors or memory ran out */
 #define STOP_NEW_US (SECOND_US / 5)      /* a peer that has just connected may begin to send */
 #define STOP_PARTIAL_US (9 * SECOND_US / 10) /* a peer that has begun may end */
-#define IO_TIMEOUT_S 2                       /* for a peer that does not take its answer */
+#define SEND_TIMEOUT_S 2                     /* for a peer that does not take its answer */
 
 struct worker {
 	int epoll_fd;
@@ -41,23 +43,19 @@ struct worker {
 	struct exchange *exchange;
 	struct fcgi_io *io;
 	struct pool *pool;
-	unsigned char *peek;
+	unsigned char *buffer;
 };
 
 static bool watch_fd(struct worker *worker, int fd, uint32_t events, void *tag)
 {
 	struct epoll_event event = { .events = events, .data.ptr = tag };
 
-	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ||
-	       (errno == EEXIST && epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0);
+	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* Edge-triggered: bytes that were looked at stay in the socket until the request is whole. */
 static void watch_connection(struct worker *worker, struct connection *connection)
 {
-	const uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET;
-
-	if (!connection->watched && !watch_fd(worker, connection->fd, events, connection))
+	if (!connection->watched && !watch_fd(worker, connection->fd, EPOLLIN, connection))
 		pool_close(worker->pool, connection);
 	else
 		connection->watched = true;
@@ -90,82 +88,133 @@ static void listen_off(struct worker *worker)
 /* Take what the peer still sends, so that it can read its answer before it sees the end. */
 static void drain(struct worker *worker, struct connection *connection)
 {
-	ssize_t n = recv(connection->fd, worker->peek, PEEK_SIZE, MSG_DONTWAIT);
+	ssize_t n = recv(connection->fd, worker->buffer, READ_SIZE, MSG_DONTWAIT);
 
 	if (n > 0)
-		secret_wipe(worker->peek, (size_t)n);
+		secret_wipe(worker->buffer, (size_t)n);
 	else if (n == 0 || errno != EAGAIN)
 		pool_close(worker->pool, connection);
 }
 
-static void start_draining(struct worker *worker, struct connection *connection)
+/* An answered connection: to the next request, to its end, or closed. */
+static void go_on(struct worker *worker, struct connection *connection, bool keep)
 {
-	shutdown(connection->fd, SHUT_WR);
-	pool_move(worker->pool, connection, POOL_DRAINING, clock_steady_us());
-	if (!watch_fd(worker, connection->fd, EPOLLIN | EPOLLRDHUP, connection))
+	bool large = connection->scan.verdict == SCAN_LARGE;
+
+	if (!large && (!keep || worker->stopping)) {
 		pool_close(worker->pool, connection);
+		return;
+	}
+	if (large)
+		shutdown(connection->fd, SHUT_WR);
+	pool_forget(worker->pool, connection);
+	pool_move(
+		worker->pool, connection, large ? POOL_DRAINING : POOL_KEPT, clock_steady_us());
+	watch_connection(worker, connection);
 }
 
-static void serve(struct worker *worker, struct connection *connection, const struct scan *scan,
-	bool may_keep)
+static void serve(struct worker *worker, struct connection *connection, struct str bytes)
 {
 	struct http_request request;
 	bool keep = false;
 
 	reload_check(worker->reload);
-	enum reason reason = fcgi_io_receive(worker->io, connection->fd, scan, &request);
-
-	if (reason == REASON_NONE) {
-		struct str answer = exchange_answer(worker->exchange, worker->reload, &request);
-
-		reason = fcgi_io_send(worker->io, answer, &keep);
-		exchange_forget(worker->exchange);
-	}
-	if (reason != REASON_NONE) {
-		connection->fd = -1;
+	if (fcgi_io_receive(worker->io, bytes, &connection->scan, &request) != REASON_NONE) {
 		pool_close(worker->pool, connection);
-	} else if (scan->verdict == SCAN_LARGE) {
-		start_draining(worker, connection);
-	} else if (keep && may_keep && !worker->stopping) {
-		pool_move(worker->pool, connection, POOL_KEPT, clock_steady_us());
-		watch_connection(worker, connection);
-	} else {
-		pool_close(worker->pool, connection);
-	}
-}
-
-/* events: what epoll says of the connection; 0 if it was not asked yet. */
-static void look(struct worker *worker, struct connection *connection, uint32_t events)
-{
-	const bool ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-	ssize_t n = recv(connection->fd, worker->peek, PEEK_SIZE, MSG_PEEK | MSG_DONTWAIT);
-
-	if (n <= 0) {
-		if (n < 0 && errno == EAGAIN && !ended)
-			watch_connection(worker, connection);
-		else
-			pool_close(worker->pool, connection);
 		return;
 	}
-	struct scan scan = fcgi_scan(worker->peek, (size_t)n, HTTP_BODY_MAX);
+	struct str answer = exchange_answer(worker->exchange, worker->reload, &request);
 
-	secret_wipe(worker->peek, (size_t)n);
-	if (scan.verdict == SCAN_COMPLETE || scan.verdict == SCAN_LARGE) {
-		serve(worker, connection, &scan, !ended);
-	} else if (scan.verdict == SCAN_BROKEN || ended || n == PEEK_SIZE) {
-		pool_close(worker->pool, connection);
+	if (fcgi_io_send(worker->io, connection->fd, answer, &keep) == REASON_NONE) {
+		go_on(worker, connection, keep);
 	} else {
-		if (connection->state != POOL_PARTIAL)
-			pool_move(worker->pool, connection, POOL_PARTIAL, clock_steady_us());
-		watch_connection(worker, connection);
+		connection->fd = -1;
+		pool_close(worker->pool, connection);
 	}
+	exchange_forget(worker->exchange);
 }
 
-static void set_timeouts(int fd)
+/* Not whole yet: what is in the worker's own buffer goes to the connection. */
+static void await_rest(
+	struct worker *worker, struct connection *connection, const unsigned char *p, size_t n)
 {
-	const struct timeval timeout = { .tv_sec = IO_TIMEOUT_S };
+	bool kept = p == connection->bytes;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	if (n >= REQUEST_MAX || (!kept && !pool_reserve(worker->pool, connection, n))) {
+		pool_close(worker->pool, connection);
+		return;
+	}
+	if (!kept) {
+		memcpy(connection->bytes, p, n);
+		connection->bytes_len = n;
+		pool_move(worker->pool, connection, POOL_PARTIAL, clock_steady_us());
+	}
+	watch_connection(worker, connection);
+}
+
+static void judge(
+	struct worker *worker, struct connection *connection, const unsigned char *p, size_t n)
+{
+	fcgi_scan(&connection->scan, p, n, HTTP_BODY_MAX);
+	if (connection->scan.verdict == SCAN_BROKEN)
+		pool_close(worker->pool, connection);
+	else if (connection->scan.verdict == SCAN_INCOMPLETE)
+		await_rest(worker, connection, p, n);
+	else
+		serve(worker, connection, (struct str){ (const char *)p, n });
+}
+
+/* Nothing came: later, or never. */
+static void await_bytes(struct worker *worker, struct connection *connection, ssize_t n)
+{
+	if (n < 0 && errno == EAGAIN)
+		watch_connection(worker, connection);
+	else
+		pool_close(worker->pool, connection);
+}
+
+/* The start of a request, which is mostly all of it: served from the worker's own buffer. */
+static void look_at_start(struct worker *worker, struct connection *connection)
+{
+	ssize_t n = recv(connection->fd, worker->buffer, READ_SIZE, MSG_DONTWAIT);
+
+	if (n <= 0) {
+		await_bytes(worker, connection, n);
+		return;
+	}
+	judge(worker, connection, worker->buffer, (size_t)n);
+	secret_wipe(worker->buffer, (size_t)n);
+}
+
+static void look_at_rest(struct worker *worker, struct connection *connection)
+{
+	if (!pool_reserve(worker->pool, connection, 1)) {
+		pool_close(worker->pool, connection);
+		return;
+	}
+	ssize_t n = recv(connection->fd, connection->bytes + connection->bytes_len,
+		connection->bytes_size - connection->bytes_len, MSG_DONTWAIT);
+
+	if (n <= 0) {
+		await_bytes(worker, connection, n);
+		return;
+	}
+	connection->bytes_len += (size_t)n;
+	judge(worker, connection, connection->bytes, connection->bytes_len);
+}
+
+static void look(struct worker *worker, struct connection *connection)
+{
+	if (connection->bytes_len > 0)
+		look_at_rest(worker, connection);
+	else
+		look_at_start(worker, connection);
+}
+
+static void set_timeout(int fd)
+{
+	const struct timeval timeout = { .tv_sec = SEND_TIMEOUT_S };
+
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 }
 
@@ -216,11 +265,11 @@ static bool accept_one(struct worker *worker)
 
 	if (fd < 0)
 		return false;
-	set_timeouts(fd);
+	set_timeout(fd);
 	struct connection *connection = pool_add(worker->pool, fd, clock_steady_us());
 
 	if (connection != NULL)
-		look(worker, connection, 0);
+		look(worker, connection);
 	return true;
 }
 
@@ -231,8 +280,10 @@ static void close_kept(struct worker *worker)
 
 	for (struct connection *c = pool_oldest(worker->pool, POOL_KEPT); c != NULL; c = next) {
 		next = c->newer;
-		look(worker, c, EPOLLRDHUP);
+		look(worker, c);
 	}
+	while (pool_oldest(worker->pool, POOL_KEPT) != NULL)
+		pool_close(worker->pool, pool_oldest(worker->pool, POOL_KEPT));
 }
 
 static void stop(struct worker *worker)
@@ -326,7 +377,7 @@ static void handle(struct worker *worker, const struct epoll_event *events, int 
 			if (connection->state == POOL_DRAINING)
 				drain(worker, connection);
 			else
-				look(worker, connection, events[i].events);
+				look(worker, connection);
 		}
 	}
 	if (has_new && worker->listening)
@@ -355,9 +406,9 @@ static enum reason open_worker(struct worker *worker)
 	worker->io = fcgi_io_new();
 	worker->exchange = exchange_new();
 	worker->pool = pool_new();
-	worker->peek = malloc(PEEK_SIZE);
+	worker->buffer = malloc(READ_SIZE);
 	if (worker->io == NULL || worker->exchange == NULL || worker->pool == NULL ||
-		worker->peek == NULL)
+		worker->buffer == NULL)
 		return REASON_MEMORY;
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -376,7 +427,7 @@ static void close_worker(struct worker *worker)
 	pool_free(worker->pool);
 	exchange_free(worker->exchange);
 	fcgi_io_free(worker->io);
-	free(worker->peek);
+	free(worker->buffer);
 	if (worker->epoll_fd >= 0)
 		close(worker->epoll_fd);
 	if (worker->signal_fd >= 0)

@@ -8,8 +8,8 @@
 /*
  * worker_run - serve until SIGTERM, SIGUSR1 or SIGINT.
  *
- * It owns all its connections and lends one to libfcgi only when a whole
- * request is there, so that no silent, slow or broken peer stops the others.
+ * It owns all its connections and shows a request to libfcgi only when all of
+ * it is there, so that no silent, slow or broken peer stops the others.
  * SIGHUP reloads.  The four signals stay blocked in the calling process.
  *
  * listen_fd  listening socket, made non-blocking; borrowed

@@ -167,6 +167,14 @@ def start(build, place):
             server.popen.wait()
 
 
+def wait_for_workers(server, count, gone=None):
+    """The workers, when all are there and one that was killed is replaced."""
+    def complete():
+        children = server.children()
+        return len(children) == count and gone not in children and (children or True)
+    return raw.wait_until(complete, SECOND, f"there are {count} workers")
+
+
 def free_port(host="127.0.0.1"):
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
         s.bind((host, 0))
@@ -205,9 +213,7 @@ def test_ways_to_start(start, keys, way):
     check_token(server.token(), keys)
     workers = {"one worker": 1, "socket on descriptor 0": 0, "descriptor 0, two workers": 2}
     processors = os.sysconf("SC_NPROCESSORS_ONLN")
-    expected = workers.get(way, max(4, 2 * processors))
-    raw.wait_until(lambda: len(server.children()) >= expected, SECOND, "all workers are there")
-    assert len(server.children()) == expected
+    wait_for_workers(server, workers.get(way, max(4, 2 * processors)))
     status, seconds = server.end()
     assert (status, seconds < SECOND) == (0, True), seconds
     assert len(server.log("config.loaded")) == 1
@@ -466,7 +472,7 @@ def test_end_waits_for_the_rest_of_a_request(start, keys):
 def test_end_during_a_storm_of_signals(start, keys):
     """No signal ever cuts a request."""
     server = start.listen("--workers", "2").ready()
-    targets = [server.pid, *server.children()]
+    targets = [server.pid, *wait_for_workers(server, 2)]
     for i in range(150):
         os.kill(targets[i % 3], signal.SIGHUP)
         check_token(server.token(), keys)
@@ -478,7 +484,7 @@ def test_end_during_a_storm_of_signals(start, keys):
 
 def test_workers_end_with_their_supervisor(start):
     server = start.listen("--workers", "2").ready()
-    workers = server.children()
+    workers = wait_for_workers(server, 2)
     server.popen.kill()
     server.popen.wait()
     raw.wait_until(lambda: not any(is_alive(pid) for pid in workers), SECOND + SLACK_S,
@@ -552,17 +558,9 @@ def test_log_is_opened_anew(start, place, keys):
 
 # Workers that die
 
-def wait_for_workers(server, count, gone):
-    """Wait until a worker that was killed is replaced."""
-    def replaced():
-        children = server.children()
-        return len(children) == count and gone not in children and children
-    return raw.wait_until(replaced, SECOND, "replaced")
-
-
 def test_dead_worker_is_replaced(start, place, keys):
     server = start.listen("--workers", "3").ready()
-    before = server.children()
+    before = wait_for_workers(server, 3)
     os.kill(before[0], signal.SIGKILL)
     begin = time.monotonic()
     check_token(server.token(), keys)
@@ -645,6 +643,10 @@ def test_slow_body_is_served_when_it_is_there(start, keys, at):
             if i % 10 == 0:
                 quick_token(server, keys)
         connection.sendall(raw.record(raw.STDIN))
+        check_token(raw.receive(connection), keys)
+    with raw.connect(server.address) as connection:
+        for byte in raw.token_request():
+            connection.sendall(bytes([byte]))
         check_token(raw.receive(connection), keys)
 
 
@@ -773,7 +775,7 @@ def test_bodies(start, keys, at):
     server = start.listen("--workers", "1",
                           at=("127.0.0.1", free_port()) if at == "tcp" else None).ready()
     worker = server.children()
-    for chunk in (65528, 8192):
+    for chunk in (65528, 8192, 10):
         for name, (body, length, expected) in BODIES.items():
             begin = time.monotonic()
             answer = server.token(body=body, chunk=chunk, CONTENT_LENGTH=str(length))
@@ -849,7 +851,7 @@ def test_few_descriptors(start, keys):
 def test_idle_costs_nothing(start):
     server = start.listen("--workers", "2").ready()
     silent = [raw.connect(server.address) for _ in range(20)]
-    pids = [server.pid, *server.children()]
+    pids = [server.pid, *wait_for_workers(server, 2)]
     before = sum(cpu_seconds(pid) for pid in pids)
     time.sleep(1.5)
     assert sum(cpu_seconds(pid) for pid in pids) - before < 0.1
