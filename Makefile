@@ -4,8 +4,8 @@
 #   make deps test     install what the tests need too, build, run all tests
 #
 #   make               build/oauth2.fcgi and build/oauth2-admin
-#   make unit          the unit tests alone; make valgrind: the same under valgrind
-#   make coverage      all tests, then the line coverage of lib/ (at least 90 %)
+#   make unit          the unit tests alone; make valgrind: these and the cases under valgrind
+#   make coverage      the unit tests, and what of lib/ they run (at least 90 % of the lines)
 #   make lint          style, layers, manuals, static analysis
 #   make bench         tokens a second, and what one CGI token costs
 #   make install       DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc; make uninstall
@@ -108,15 +108,20 @@ run: all | $(FIRST)
 unit: $(TESTS)
 	@sh tests/unit.sh $(TESTS)
 
-valgrind: $(TESTS)
-	@UNDER='valgrind -q --error-exitcode=99 --leak-check=full' sh tests/unit.sh $(TESTS)
+MEMCHECK    = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+              --errors-for-leak-kinds=definite
+
+valgrind: all $(TESTS)
+	@UNDER='$(MEMCHECK)' sh tests/unit.sh $(TESTS)
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e/test_cases.py --build $(B) \
+		--under '$(MEMCHECK) --log-file=%d/%p.memory'
 
 test: all unit
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e --build $(B)
 
 coverage: | $(FIRST)
 	@find $(B)/cov -name '*.gcda' -delete 2>/dev/null || true
-	@$(MAKE) --no-print-directory B=$(B)/cov COV=1 test
+	@$(MAKE) --no-print-directory B=$(B)/cov COV=1 unit
 	@sh tests/coverage.sh $(B)/cov 90
 
 lint: all

@@ -9,6 +9,7 @@
 #define BEGIN_LEN 8
 #define VERSION_1 1
 #define ROLE_RESPONDER 1
+#define FLAG_KEEP_CONN 1
 
 enum record_type {
 	RECORD_BEGIN = 1,
@@ -162,8 +163,10 @@ static bool record_is_expected(const struct scan_walk *walk, const struct record
 /* The part of the record's content that is there: n bytes. */
 static bool content_feed(struct scan_walk *walk, const unsigned char *p, size_t n)
 {
-	if (walk->phase == PHASE_BEGIN)
+	if (walk->phase == PHASE_BEGIN) {
+		walk->keeps = n >= BEGIN_LEN && (p[2] & FLAG_KEEP_CONN) != 0;
 		return n < 2 || ((unsigned)p[0] << 8 | p[1]) == ROLE_RESPONDER;
+	}
 	if (walk->phase == PHASE_PARAMS)
 		return pairs_feed(walk, p, n);
 	walk->body_len += n;
@@ -189,7 +192,7 @@ static bool record_end(struct scan_walk *walk, const struct record *record)
 
 static bool is_large(const struct scan_walk *walk)
 {
-	return walk->phase == PHASE_STDIN &&
+	return walk->phase == PHASE_STDIN && !walk->keeps &&
 	       (walk->pairs.content_length > walk->body_max || walk->body_len > walk->body_max);
 }
 

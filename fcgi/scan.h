@@ -46,6 +46,7 @@ struct scan_pairs {
 struct scan_walk {
 	unsigned phase;
 	unsigned id;
+	bool keeps; /* the peer wants to go on with the connection */
 	size_t body_len;
 	size_t body_max;
 	struct scan_pairs pairs;
@@ -67,7 +68,9 @@ struct scan {
  * scan      as the call before for this request has left it
  * p         the request's bytes, from its first one on; any content; borrowed
  * n         at least as many as before
- * body_max  bytes; a body above it, announced by CONTENT_LENGTH or seen, is SCAN_LARGE
+ * body_max  bytes; a body above it, announced by CONTENT_LENGTH or seen, is SCAN_LARGE if the
+ *           connection ends with this request.  On one that is kept the body must arrive: the
+ *           peer would take an answer before its end for leave to send the next request.
  *
  * Accepted is BEGIN_REQUEST for a responder, then PARAMS and STDIN, each to its
  * empty record, all of version 1 and of one request id, and nothing after them

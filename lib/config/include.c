@@ -90,21 +90,24 @@ static bool find_matches(struct loader *loader, const struct yaml_node *name,
 	return false;
 }
 
-/* The wildcards of the pattern are its own, not those of the directory that it is relative to.
+/*
+ * The directory and what follows it, in scratch.  To glob(3) wildcards in the directory's name
+ * mean nothing: only those of the pattern are meant.
  */
-static bool escape(struct loader *loader, struct str directory, struct str text, char **pattern)
+static bool join(struct loader *loader, struct str directory, struct str text, bool for_glob,
+	char **joined)
 {
 	size_t size = 2 * directory.n + text.n + 1;
 
-	*pattern = arena_alloc(loader->reader.scratch, size);
-	if (*pattern == NULL) {
+	*joined = arena_alloc(loader->reader.scratch, size);
+	if (*joined == NULL) {
 		loader->reader.out_of_memory = true;
 		return false;
 	}
-	struct buf buf = buf_init(*pattern, size);
+	struct buf buf = buf_init(*joined, size);
 
 	for (size_t i = 0; i < directory.n; i++) {
-		if (str_has(STR("*?[\\"), directory.p[i]))
+		if (for_glob && str_has(STR("*?[\\"), directory.p[i]))
 			buf_char(&buf, '\\');
 		buf_char(&buf, directory.p[i]);
 	}
@@ -126,7 +129,8 @@ static void watch_matches(
 
 /*
  * Watch each directory in which a file that matches could appear: what stands before each
- * component from the first one with a wildcard on.
+ * component from the first one with a wildcard on.  Before that one no wildcard stands, so the
+ * directory can be watched even if it is not there yet.
  */
 static void watch_directories(
 	struct loader *loader, const struct yaml_node *name, struct str directory)
@@ -137,14 +141,18 @@ static void watch_directories(
 
 	while (more) {
 		size_t before = name->text.n - rest.n;
-		char *pattern;
+		bool found_before = found;
+		char *path;
 
 		more = str_cut(&rest, '/', &component);
 		found = found || has_wildcard(component);
-		if (!found ||
-			!escape(loader, directory, str_upto(name->text, before), &pattern))
+		if (!found || !join(loader, directory, str_upto(name->text, before),
+				      found_before, &path))
 			continue;
-		watch_matches(loader, name, pattern[0] == '\0' ? "." : pattern);
+		if (found_before)
+			watch_matches(loader, name, path);
+		else
+			loader_watch(loader, path[0] == '\0' ? "." : path);
 	}
 }
 
@@ -155,7 +163,7 @@ static void include_pattern(
 	glob_t matches;
 
 	watch_directories(loader, name, directory);
-	if (!escape(loader, directory, name->text, &pattern) ||
+	if (!join(loader, directory, name->text, true, &pattern) ||
 		!find_matches(loader, name, pattern, &matches))
 		return;
 	for (size_t i = 0; i < matches.gl_pathc; i++) {

@@ -25,10 +25,10 @@ struct loader {
 /*
  * loader_read_file - watch a file and read it whole.
  *
- * path     NUL-terminated
- * name     the value that names it, for messages; NULL: the main file
+ * path      NUL-terminated
+ * name      the value that names it, for messages; NULL: the main file
  * size_max  bytes
- * content  [out] new (file_clear); empty on failure
+ * content   [out] new (file_clear); empty on failure
  *
  * Returns false, with the problem reported.
  */
@@ -42,14 +42,14 @@ void loader_watch(struct loader *loader, const char *path);
 /*
  * The steps, in this order; each reports its problems.
  *
- * server_load   everything at the top but the next four
  * include_load  read the files that `include` names
+ * server_load   everything else at the top but the next three
  * keys_load     signing_keys
  * scopes_load   scopes, of all files
  * clients_load  clients, of all files
  */
-void server_load(struct loader *loader);
 void include_load(struct loader *loader);
+void server_load(struct loader *loader);
 void keys_load(struct loader *loader);
 void scopes_load(struct loader *loader);
 void clients_load(struct loader *loader);

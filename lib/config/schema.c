@@ -74,6 +74,16 @@ static bool is_string_or_uri(struct str text)
 	return !str_has(text, ':') || uri_is_absolute(text);
 }
 
+/* The same key, for a value that is an audience. */
+static struct schema_key audience_key(const struct schema_key *key)
+{
+	struct schema_key audience = *key;
+
+	audience.check = is_string_or_uri;
+	audience.expected = "a name without a colon, or an absolute URI";
+	return audience;
+}
+
 /* Append the names as "a, b or c". */
 static void write_names(struct buf *buf, const struct schema_names *names)
 {
@@ -346,13 +356,19 @@ void schema_texts(struct reader *reader, const struct schema_key *key,
 	}
 }
 
+void schema_audience(struct reader *reader, const struct schema_key *key,
+	const struct yaml_node *node, void *target)
+{
+	const struct schema_key audience = audience_key(key);
+
+	schema_text(reader, &audience, node, target);
+}
+
 void schema_audiences(struct reader *reader, const struct schema_key *key,
 	const struct yaml_node *node, void *target)
 {
-	struct schema_key audience = *key;
+	const struct schema_key audience = audience_key(key);
 
-	audience.check = is_string_or_uri;
-	audience.expected = "a name without a colon, or an absolute URI";
 	schema_texts(reader, &audience, node, target);
 }
 

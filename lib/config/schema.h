@@ -98,14 +98,14 @@ NODISCARD bool schema_name_value(
 	const struct schema_names *names, struct str name, unsigned *value);
 
 /* The types, each with what it stores. */
-schema_type schema_text;    /* struct str, in the arena, NUL-terminated */
-schema_type schema_bool;    /* bool; plain true or false (YAML 1.2) */
-schema_type schema_integer; /* int64_t from min to max */
-schema_type schema_choice;  /* unsigned or an enum, by names */
-schema_type schema_choices; /* unsigned: a bit for each of a list, by names, instead of its old
-			       bits */
-schema_type schema_texts;   /* struct str_list, each once */
-schema_type schema_audiences; /* the same, of StringOrURI (RFC 7519 §2) */
+schema_type schema_text;      /* struct str, in the arena, NUL-terminated */
+schema_type schema_bool;      /* bool; plain true or false (YAML 1.2) */
+schema_type schema_integer;   /* int64_t from min to max */
+schema_type schema_choice;    /* unsigned or an enum, by names */
+schema_type schema_choices;   /* unsigned: a bit for each of a list, by names; all others 0 */
+schema_type schema_texts;     /* struct str_list, each once */
+schema_type schema_audience;  /* struct str, StringOrURI (RFC 7519 §2) */
+schema_type schema_audiences; /* struct str_list of these, each once */
 schema_type schema_netmasks;  /* struct netmask_list */
 schema_type schema_time;      /* int64_t, seconds since the epoch, > 0 */
 schema_type schema_path;      /* struct str, in scratch, relative to the file that names it */

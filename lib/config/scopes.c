@@ -2,12 +2,10 @@
 /* The scopes that are defined. */
 #include "config/entries.h"
 #include "config/quote.h"
-#include "util/uri.h"
 
 static const struct schema_key scope_keys[] = {
 	{ "description", schema_text, .offset = offsetof(struct scope, description) },
-	{ "audience", schema_text, .offset = offsetof(struct scope, audience), .min = 1,
-		.check = uri_is_absolute, .expected = "an absolute URI without a fragment" },
+	{ "audience", schema_audience, .offset = offsetof(struct scope, audience), .min = 1 },
 };
 
 static const struct schema scope_schema = SCHEMA(scope_keys);

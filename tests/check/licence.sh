@@ -8,7 +8,8 @@ for file in $(find lib fcgi -name '*.[ch]' -o -name '*.def' | sort); do
     test "$(head -n 1 "$file")" = '/* SPDX-License-Identifier: MIT */' ||
         { echo "$file:1: no SPDX line"; bad=1; }
 done
-for file in $(find tests etc -name '*.[ch]' -o -name '*.py' -o -name '*.sh' | sort) .ci/run; do
+# Not those of etc/shared-hosting: users copy them and make them their own.
+for file in $(find tests etc/make -name '*.[ch]' -o -name '*.py' -o -name '*.sh' | sort) .ci/run; do
     head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' ||
         { echo "$file:1: no SPDX line"; bad=1; }
 done

@@ -327,7 +327,6 @@ DocumentRoot {directory}/htdocs
 Timeout 10
 KeepAliveTimeout 1
 StartServers 1
-MinSpareThreads 1
 ServerLimit 2
 {threads}
 <Directory />
@@ -357,7 +356,9 @@ SSLSessionCache none
 
 def apache_text(front, path, modules, extra="", mpm="event", tls=False):
     """The main configuration of a test's Apache that includes the file at `path`."""
-    threads = "MaxRequestWorkers 2" if mpm == "prefork" else "ThreadsPerChild 16\nMaxRequestWorkers 32"
+    threads = "MaxRequestWorkers 2"
+    if mpm != "prefork":
+        threads = "MinSpareThreads 1\nThreadsPerChild 16\nMaxRequestWorkers 32"
     if tls:
         front.tls_port = free_port()
         tls = APACHE_TLS.format(port=front.tls_port, keys=front.site.keys, snippet=path)

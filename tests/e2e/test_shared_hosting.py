@@ -18,6 +18,8 @@ VARIANTS = {
     "SetEnvIf": (SET_ENV_IF, "FileInfo Options"),
     "CGIPassAuth": (PASS_AUTH, "FileInfo Options AuthConfig"),
     "RewriteRule": (REWRITE, "FileInfo Options"),
+    # As hosts do it whose rules end the rewriting: only REDIRECT_HTTP_AUTHORIZATION arrives.
+    "RewriteRule, END": ("end", "FileInfo Options"),
     "nothing": (None, "FileInfo Options"),
     "all three": ("all", "All"),
 }
@@ -47,9 +49,9 @@ def htaccess(active):
     text = (servers.ETC / HTACCESS).read_text()
     for line in (SET_ENV_IF, PASS_AUTH, REWRITE):
         shown = line if line == SET_ENV_IF else "#" + line
-        wanted = line if active in (line, "all") else "#" + line
+        wanted = line if active in (line, "all") or (active, line) == ("end", REWRITE) else "#" + line
         text = servers.replace(text, "\n" + shown + "\n", "\n" + wanted + "\n", "etc/" + HTACCESS)
-    return text
+    return servers.replace(text, "[L]", "[END]", "etc/" + HTACCESS) if active == "end" else text
 
 
 def install(front, variant, scrub):
@@ -93,8 +95,9 @@ def host(request, site):
     front = site.front(name, "default", starter(variant, module, scrub))
     front.root = f"http://127.0.0.1:{front.port}"
     front.variant, front.module, front.scrub = request.param
-    # The header reaches the program but for the two ways that the file itself names.
-    front.has_header = not (variant == "nothing" or (variant, module, scrub) == ("RewriteRule", "cgid", True))
+    # suEXEC does not let REDIRECT_HTTP_AUTHORIZATION through to a CGI program.
+    front.has_header = not (variant == "nothing"
+                            or (variant, module, scrub) == ("RewriteRule, END", "cgid", True))
     yield front
     front.stop()
 

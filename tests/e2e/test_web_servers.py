@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The files of etc/ where the cases do not go: TLS, mod_cgi, and what a syntax check says."""
 
+import os
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -10,6 +13,8 @@ import servers
 from configurations import SECRETS
 from test_cases import FORM, basic
 
+RETURN_S = 5
+KEPT_FRONTS = ["lighttpd-fcgi", "apache-fcgid", "apache-proxy", "nginx"]
 TLS_FRONTS = ["apache-fcgid", "apache-cgid", "apache-proxy", "nginx"]
 
 
@@ -28,6 +33,26 @@ def test_https_is_told_to_the_program(site, name):
     assert plain.status == 400 and "HTTPS" in plain.json()["error_description"]
     answer = http_client.exchange(front.tls_port, request, tls=True)
     assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize("name", KEPT_FRONTS)
+def test_killed_processes_are_replaced(site, name):
+    """Whoever keeps the processes (web server or supervisor) starts new ones (row H21)."""
+    front = site.front(name, "default")
+    request = token_request(front, "TENANT_CLIENT_ID")
+    assert front.exchange(request).status == 200
+    old = front.workers() - {process.popen.pid for process in front.processes}
+    assert old
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + RETURN_S
+    statuses = []
+    while not statuses or (statuses[-1] != 200 and time.monotonic() < deadline):
+        statuses.append(front.exchange(request).status)
+        time.sleep(0.01)
+    assert statuses[-1] == 200 and set(statuses) <= {200, 500, 502, 503, 504}, statuses
+    front.known_workers = front.workers()
+    assert front.known_workers - {process.popen.pid for process in front.processes} - old
 
 
 def mod_cgi(front):

@@ -845,6 +845,28 @@ static void test_watched(void **state)
 	remove_included();
 }
 
+/* A directory that is not there may be there tomorrow. */
+static void test_watched_directory_to_come(void **state)
+{
+	static const char *const patterns[] = { "later/*.yaml", "later/*/a.yaml", "l*/a.yaml" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+		char text[512];
+		struct config *config;
+
+		snprintf(text, sizeof(text), SERVER CLIENT "include: ['%s']\n", patterns[i]);
+		write_text("oauth2.yaml", 0600, "");
+		make_old("");
+		load_good(text, &config);
+		assert_false(watch_changed(config_watch(config)));
+		assert_int_equal(mkdir(in_directory("later"), 0700), 0);
+		assert_true(watch_changed(config_watch(config)));
+		config_free(config);
+		assert_int_equal(rmdir(in_directory("later")), 0);
+	}
+}
+
 /* A configuration that was refused is watched as well, so that its repair is seen. */
 static void test_watched_when_refused(void **state)
 {
@@ -1155,6 +1177,7 @@ int main(void)
 		cmocka_unit_test(test_include_pattern_of_directories),
 		cmocka_unit_test(test_locate),
 		cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_watched_directory_to_come),
 		cmocka_unit_test(test_watched_when_refused),
 		cmocka_unit_test(test_main_file),
 		cmocka_unit_test(test_brackets),

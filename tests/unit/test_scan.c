@@ -31,6 +31,7 @@ struct scan_case {
 	{                                                 \
 		1, 1, 1, TEXT(BEGIN_BODY), 0, 0, TEXT("") \
 	}
+#define BEGIN_KEEP RECORD(1, 1, "\0\1\1\0\0\0\0\0")
 #define PARAMS(text)                                \
 	{                                           \
 		1, 4, 1, TEXT(text), 0, 0, TEXT("") \
@@ -120,6 +121,14 @@ static const struct scan_case cases[] = {
 	{ "sent above the limit", SCAN_LARGE, BODY_MAX + 1,
 		{ BEGIN, PARAMS(LENGTH_5), PARAMS_END, STDIN_TIMES("0123456789", 100),
 			STDIN("x") } },
+	{ "announced above the limit, on a connection to be kept", SCAN_INCOMPLETE, 10,
+		{ BEGIN_KEEP,
+			PARAMS("\x0e\x04"
+			       "CONTENT_LENGTH1001"),
+			PARAMS_END, STDIN("0123456789") } },
+	{ "sent above the limit, on a connection to be kept", SCAN_COMPLETE, BODY_MAX + 1,
+		{ BEGIN_KEEP, PARAMS(LENGTH_5), PARAMS_END, STDIN_TIMES("0123456789", 100),
+			STDIN("x"), STDIN_END } },
 	{ "the first of two lengths counts", SCAN_COMPLETE, 0,
 		{ BEGIN,
 			PARAMS(LENGTH_5 "\x0e\x04"
