@@ -82,7 +82,7 @@ start_server() {
         printf 'server.document-root = "%s"\nserver.bind = "127.0.0.1"\nserver.port = %s\n' "$there/run/empty" "$port"
         sed -e "s|/usr/local/libexec/oauth2.fcgi|$there/oauth2.fcgi|" \
             -e "s|/etc/oauth2-fcgi/oauth2.yaml|$there/run/oauth2.yaml|" \
-            -e "s|/run/oauth2-fcgi/lighttpd.sock|$dir/lighttpd.sock|" etc/lighttpd.conf
+            -e "s|/run/lighttpd/oauth2-fcgi.sock|$dir/lighttpd.sock|" etc/lighttpd.conf
     } >"$dir/lighttpd.conf"
     mkdir -p "$dir/empty"
     lighttpd -D -f "$dir/lighttpd.conf" 2>"$dir/log" &

@@ -37,7 +37,7 @@ INSTALLED_PROGRAM = "/usr/local/libexec/oauth2.fcgi"
 INSTALLED_DIRECTORY = "/usr/local/libexec"
 INSTALLED_CONFIGURATION = "/etc/oauth2-fcgi/oauth2.yaml"
 INSTALLED_SOCKET = "/run/oauth2-fcgi/oauth2.sock"
-INSTALLED_LIGHTTPD_SOCKET = "/run/oauth2-fcgi/lighttpd.sock"
+INSTALLED_LIGHTTPD_SOCKET = "/run/lighttpd/oauth2-fcgi.sock"
 
 APACHE_COMMON = ["authz_core", "mime", "ssl", "socache_shmcb"]
 
