@@ -139,12 +139,10 @@ void diag_render(struct buf *buf, const struct diag_entry *entry)
 {
 	buf_text(buf, entry->file);
 	buf_char(buf, ':');
-	if (entry->line > 0) {
-		buf_number(buf, entry->line);
-		buf_char(buf, ':');
-		buf_number(buf, entry->column);
-		buf_char(buf, ':');
-	}
+	buf_number(buf, entry->line > 0 ? entry->line : 1);
+	buf_char(buf, ':');
+	buf_number(buf, entry->column > 0 ? entry->column : 1);
+	buf_char(buf, ':');
 	buf_text(buf, entry->severity == DIAG_ERROR ? " error: " : " warning: ");
 	buf_text(buf, entry->text);
 }

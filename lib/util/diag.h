@@ -50,7 +50,7 @@ const struct diag_entry *diag_get(const struct diag *diag, size_t i);
 /* diag_sort - order by file (as they were first mentioned), line and column; stable. */
 void diag_sort(struct diag *diag);
 
-/* diag_render - append "FILE:LINE:COLUMN: error: text". */
+/* diag_render - append "FILE:LINE:COLUMN: error: text"; a file as a whole has the place 1:1. */
 void diag_render(struct buf *buf, const struct diag_entry *entry);
 
 /*

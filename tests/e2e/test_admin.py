@@ -387,7 +387,7 @@ def test_closed_descriptors_are_not_given_to_files(admin, name, close):
     result = subprocess.run(["sh", "-c", f'exec "$0" "$@" {close}', admin.program, "-c", name, "list-clients"],
                             stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert result.returncode == FAILED
-    assert result.stderr.startswith(f"{name}: error: is not a regular file\n")
+    assert result.stderr.startswith(f"{name}:1:1: error: is not a regular file\n")
 
 
 def test_no_core_dumps(admin, demo):
@@ -581,7 +581,7 @@ def test_check_looks_into_the_keys(admin, tmp_path, shop):
 
 def test_check_of_nothing(admin):
     result = admin.bad(FAILED, "-c", "nowhere.yaml", "check")
-    assert re.match(r"nowhere\.yaml: error: .*No such file", result.stdout)
+    assert re.match(r"nowhere\.yaml:1:1: error: .*No such file", result.stdout)
     assert result.stdout.endswith("nowhere.yaml: 1 error\n")
 
 

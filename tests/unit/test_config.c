@@ -891,12 +891,12 @@ static void test_main_file(void **state)
 		const char *message;
 	} table[] = {
 		{ "no-such.yaml",
-			"no-such.yaml: error: cannot be opened: No such file or directory\n" },
+			"no-such.yaml:1:1: error: cannot be opened: No such file or directory\n" },
 		{ "loop",
-			"loop: error: cannot be opened: Too many levels of symbolic links\n" },
-		{ "directory", "directory: error: is not a regular file\n" },
-		{ "fifo", "fifo: error: is not a regular file\n" },
-		{ "huge.yaml", "huge.yaml: error: is too large, or grew while it was read\n" },
+			"loop:1:1: error: cannot be opened: Too many levels of symbolic links\n" },
+		{ "directory", "directory:1:1: error: is not a regular file\n" },
+		{ "fifo", "fifo:1:1: error: is not a regular file\n" },
+		{ "huge.yaml", "huge.yaml:1:1: error: is too large, or grew while it was read\n" },
 	};
 
 	(void)state;
