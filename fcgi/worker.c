@@ -21,7 +21,7 @@
 
 #define SECOND_US INT64_C(1000000)
 #define READ_SIZE 65536     /* bytes that are read at once */
-#define REQUEST_MAX 1310720 /* bytes: variables and a body of 1 MiB, in records however small */
+#define REQUEST_MAX 1310720 /* bytes: variables, and a body of 1 MiB in its records */
 #define EVENT_MAX 32
 #define CONNECTION_MAX 4096
 #define TICK_US SECOND_US /* how often an idle worker looks at its files */

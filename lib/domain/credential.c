@@ -148,7 +148,7 @@ static bool memory_tag(const struct attempt *attempt, struct str hash,
 
 static bool slow_matches(struct attempt *attempt, const struct secret *secret)
 {
-	unsigned char tag[SECRET_DIGEST_SIZE];
+	unsigned char tag[SECRET_DIGEST_SIZE] = { 0 };
 	bool has_tag = memory_tag(attempt, secret->text, tag);
 	unsigned char *slot = attempt->checker
 				      ->memory[(tag[0] | (size_t)tag[1] << 8) % MEMORY_COUNT];

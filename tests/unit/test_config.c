@@ -890,13 +890,14 @@ static void test_main_file(void **state)
 		const char *name;
 		const char *message;
 	} table[] = {
-		{ "no-such.yaml",
-			"no-such.yaml:1:1: error: cannot be opened: No such file or directory\n" },
-		{ "loop",
-			"loop:1:1: error: cannot be opened: Too many levels of symbolic links\n" },
+		{ "no-such.yaml", "no-such.yaml:1:1: error: cannot be opened: No such file or "
+				  "directory\n" },
+		{ "loop", "loop:1:1: error: cannot be opened: Too many levels of symbolic "
+			  "links\n" },
 		{ "directory", "directory:1:1: error: is not a regular file\n" },
 		{ "fifo", "fifo:1:1: error: is not a regular file\n" },
-		{ "huge.yaml", "huge.yaml:1:1: error: is too large, or grew while it was read\n" },
+		{ "huge.yaml",
+			"huge.yaml:1:1: error: is too large, or grew while it was read\n" },
 	};
 
 	(void)state;
