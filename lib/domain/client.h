@@ -60,7 +60,7 @@ struct client {
 	struct str id;
 	struct str name; /* may be empty */
 	struct scope_list scopes;
-	struct scope_list default_scopes;
+	struct scope_list default_scopes; /* not set: the same array as scopes */
 	const struct secret *secrets;
 	size_t secret_count;
 	struct netmask_list allowed_ips; /* count 0: any address */

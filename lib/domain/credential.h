@@ -32,8 +32,8 @@ void credential_forget(struct credential_checker *checker);
  * matched     [out] the secret that matched, also an expired one; NULL if none did
  *
  * Returns REASON_NONE; REASON_CLIENT_UNKNOWN, REASON_SECRET_WRONG,
- * REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; REASON_HASHING: OpenSSL or
- * crypt(3) failed.
+ * REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; REASON_HASHING: crypt(3) or
+ * the digest of the secret failed.
  */
 NODISCARD enum reason credential_check(struct credential_checker *checker,
 	const struct client *client, struct str dummy_hash, struct str secret, int64_t now_s,

@@ -77,6 +77,8 @@ enum reason snapshot_seal(struct snapshot *snapshot)
 {
 	snapshot->base_path = url_path(snapshot->base_url);
 	snapshot->issuer_path = url_path(snapshot->issuer);
+	snapshot->auth_methods = 0;
+	snapshot->dummy_hash = STR("");
 	for (size_t i = 0; i < snapshot->clients.count; i++)
 		count_client(snapshot, &snapshot->clients.items[i]);
 	return make_jwks(snapshot);

@@ -117,11 +117,14 @@ static bool sign_bytes(
 	if (signer->is_suspect && !renew(signer))
 		return false;
 	ERR_clear_error();
+	const size_t size = *len;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool done = ctx != NULL && EVP_MD_CTX_copy_ex(ctx, signer->prepared) == 1 &&
 		    EVP_DigestSign(
 			    ctx, signature, len, (const unsigned char *)input.p, input.n) == 1;
 
+	/* Out of memory, OpenSSL 3.0 may report success and a length of -1. */
+	done = done && *len <= size;
 	if (done && signer->alg == JOSE_ALG_ES256)
 		done = der_to_raw(signature, len);
 	done = done && ERR_peek_error() == 0;

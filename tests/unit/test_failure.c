@@ -162,8 +162,20 @@ WRAP(int, RAND_bytes, 0, (unsigned char *p, int n), (p, n))
 WRAP(BIGNUM *, BN_bin2bn, NULL, (const unsigned char *p, int n, BIGNUM *r), (p, n, r))
 WRAP(int, BN_bn2binpad, -1, (const BIGNUM *a, unsigned char *p, int n), (a, p, n))
 WRAP(ECDSA_SIG *, ECDSA_SIG_new, NULL, (void), ())
-WRAP(ECDSA_SIG *, d2i_ECDSA_SIG, NULL, (ECDSA_SIG * *s, const unsigned char **p, long n),
-	(s, p, n))
+ECDSA_SIG *__real_d2i_ECDSA_SIG(ECDSA_SIG **s, const unsigned char **p, long n);
+ECDSA_SIG *__wrap_d2i_ECDSA_SIG(ECDSA_SIG **s, const unsigned char **p, long n);
+
+/* OpenSSL 3.0 reports success with a length of 4294967295 if it has no memory for the DER form.
+ */
+static long der_len_max;
+
+ECDSA_SIG *__wrap_d2i_ECDSA_SIG(ECDSA_SIG **s, const unsigned char **p, long n)
+{
+	if (n > der_len_max)
+		der_len_max = n;
+	return n > 128 || fails_now(FAIL_CRYPTO) ? NULL : __real_d2i_ECDSA_SIG(s, p, n);
+}
+
 WRAP(int, i2d_ECDSA_SIG, -1, (const ECDSA_SIG *s, unsigned char **p), (s, p))
 
 static size_t failed_total;
@@ -382,7 +394,9 @@ static void test_jws(void **state)
 		signing_alg = algs[i];
 		signing_key = support_key(keys[i]);
 		walk_all(make_signer, LIBRARY | OPENSSL | CRYPTO);
+		der_len_max = 0;
 		walk_all(sign_and_verify, OPENSSL | CRYPTO);
+		CHECK(der_len_max <= 72, "nothing behind the signature is read");
 		walk_all(verify_forged, OPENSSL | CRYPTO);
 		EVP_PKEY_free(signing_key);
 	}
@@ -418,7 +432,7 @@ static void test_rsa_after_no_memory(void **state)
 {
 	(void)state;
 	signing_alg = JOSE_ALG_RS256;
-	for (size_t n = 20; n < 60; n++) {
+	for (size_t n = 26; n < 56; n += 3) {
 		unsigned wrong = 0;
 		struct jws_signer *signer;
 
@@ -426,10 +440,10 @@ static void test_rsa_after_no_memory(void **state)
 		signing_key = support_key(KEY_RSA);
 		signer = jws_signer_new(signing_key, signing_alg);
 		assert_non_null(signer);
-		for (unsigned round = 0; round < 100; round++) {
+		for (unsigned round = 0; round < 70; round++) {
 			plan.source = FAIL_OPENSSL;
 			plan.from_then_on = true;
-			plan.n = round > 0 && round < 50 ? n : 0;
+			plan.n = round > 0 && round < 36 ? n : 0;
 			plan.calls = 0;
 			wrong += !signature_is_right_or_refused(signer);
 		}
