@@ -2,22 +2,18 @@
 /* What a client is and may do. */
 #include "domain/client.h"
 
+#include <stdlib.h>
+
+static int compare_id(const void *id, const void *client)
+{
+	return str_compare(*(const struct str *)id, ((const struct client *)client)->id);
+}
+
 const struct client *client_find(const struct client_table *table, struct str id)
 {
-	size_t low = 0, high = table->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = str_compare(id, table->items[middle].id);
-
-		if (order == 0)
-			return &table->items[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	if (table->count == 0)
+		return NULL;
+	return bsearch(&id, table->items, table->count, sizeof(*table->items), compare_id);
 }
 
 const char *auth_method_name(enum auth_method method)

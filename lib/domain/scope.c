@@ -2,6 +2,13 @@
 /* Scope tokens (RFC 6749 §3.3) and lists of them. */
 #include "domain/scope.h"
 
+#include <stdlib.h>
+
+static int compare_token(const void *token, const void *scope)
+{
+	return str_compare(*(const struct str *)token, ((const struct scope *)scope)->token);
+}
+
 bool scope_token_is_valid(struct str token)
 {
 	return token.n > 0 && str_is_visible(token) && !str_has(token, ' ') &&
@@ -10,20 +17,10 @@ bool scope_token_is_valid(struct str token)
 
 const struct scope *scope_find(const struct scope_table *table, struct str token)
 {
-	size_t low = 0, high = table->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = str_compare(token, table->items[middle].token);
-
-		if (order == 0)
-			return &table->items[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	if (table->count == 0)
+		return NULL;
+	return bsearch(
+		&token, table->items, table->count, sizeof(*table->items), compare_token);
 }
 
 bool scope_list_has(struct scope_list list, const struct scope *scope)
