@@ -208,7 +208,7 @@ static void refuse(struct exchange *exchange, enum reason reason)
 	if (info->status == 401)
 		http_response_add(response, "WWW-Authenticate",
 			challenge(input->arena, input->snapshot->issuer));
-	if (info->status == 405)
+	if (reason == REASON_METHOD && exchange->route != NULL)
 		http_response_add(response, "Allow", str_of(exchange->route->allow));
 	if (info->status == 503)
 		http_response_add(response, "Retry-After", STR(RETRY_AFTER_S));

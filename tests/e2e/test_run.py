@@ -161,6 +161,8 @@ def test_serves_and_shows_a_token(tree):
             assert member in claims
         shown = re.search(r"^grant_type=.*client_secret=(\S+?)(?:&|$)", run.output, re.M).group(1)
         assert shown not in (tree / "build/run/log").read_text()
+        used = re.sub(r"^ *#.*$", "", (tree / "build/run/lighttpd.conf").read_text(), flags=re.M)
+        assert not re.search(r'"/(usr|etc|run|var)/', used), "a path of etc/lighttpd.conf is not replaced"
 
         assert run.interrupt() == 0
         assert run.family() == []
