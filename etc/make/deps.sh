@@ -22,6 +22,7 @@ test     libcmocka-dev         header cmocka.h           cmocka, with headers
 test     nginx-light           command nginx             nginx
 test     apache2               command apache2           Apache httpd 2.4
 test     libapache2-mod-fcgid  apache mod_fcgid.so       its module mod_fcgid
+test     mandoc               command mandoc            mandoc
 test     openssl               command openssl           the openssl command
 test     python3               file /usr/bin/python3     Python 3 as /usr/bin/python3
 test     python3-pytest        python pytest             its module pytest
