@@ -4,6 +4,7 @@
 #include "util/random.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,45 +24,110 @@ struct credential_checker {
 /* One check under way. */
 struct attempt {
 	struct credential_checker *checker;
-	const struct client *client;
-	struct str secret;
+	const struct credential_claim *claim;
 	unsigned char digest[SECRET_DIGEST_SIZE];
-	int64_t now_s;
-	bool slow_hash_ran;
+	int64_t spent_us;
 	bool failed; /* crypt(3) could not do its work */
 };
 
-/* The kinds of crypt(3) hashes that are accepted, and how one of them looks. */
-static const struct hash_kind {
-	const char *prefix;
+/* How the hashes of one kind look, and what one costs: 0 if its parameters are none. */
+struct hash_kind {
+	struct str prefix;
 	size_t tail_len;   /* characters behind the last '$' */
 	size_t secret_max; /* bytes */
-	bool is_bcrypt;
-} hash_kinds[] = {
-	{ "$2y$", 53, CREDENTIAL_BCRYPT_MAX, true },
-	{ "$2b$", 53, CREDENTIAL_BCRYPT_MAX, true },
-	{ "$2a$", 53, CREDENTIAL_BCRYPT_MAX, true },
-	{ "$y$", 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, false },
-	{ "$6$", 86, CRYPT_MAX_PASSPHRASE_SIZE - 1, false },
-	{ "$5$", 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, false },
+	int64_t (*cost_us)(struct str parameters);
+};
+
+/* The digits of crypt(3)'s base64, in the order of their values. */
+static const struct str crypt_digits = {
+	"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 64
+};
+
+static bool has_crypt_digits(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (!str_has(crypt_digits, s.p[i]))
+			return false;
+	}
+	return true;
+}
+
+static unsigned crypt_digit(char c)
+{
+	unsigned value = 0;
+
+	while (value < crypt_digits.n && crypt_digits.p[value] != c)
+		value++;
+	return value;
+}
+
+/* "12$": 2^12 rounds of about 60 us, from 04 to 31. */
+static int64_t bcrypt_cost_us(struct str parameters)
+{
+	int64_t cost;
+
+	if (parameters.n != 3 || parameters.p[2] != '$' ||
+		!str_to_number(str_upto(parameters, 2), 31, &cost) || cost < 4)
+		return 0;
+	return INT64_C(60) << cost;
+}
+
+/* "j9T$salt$": flags, the binary logarithm of N, r; a time in proportion to N and r. */
+static int64_t yescrypt_cost_us(struct str parameters)
+{
+	struct str head;
+
+	str_cut(&parameters, '$', &head);
+	if (head.n < 3 || head.p[0] != 'j' || !has_crypt_digits(head))
+		return 0;
+	unsigned n_log2 = crypt_digit(head.p[1]) + 1;
+	unsigned r = crypt_digit(head.p[2]) + 1;
+
+	return n_log2 > 24 ? 0 : ((INT64_C(1) << n_log2) * r + 4) / 5;
+}
+
+/* "rounds=N$salt$", or 5000 rounds; each takes about 1 us. */
+static int64_t sha_cost_us(struct str parameters)
+{
+	int64_t rounds = 5000;
+	struct str head;
+
+	if (!str_starts(parameters, STR("rounds=")))
+		return rounds;
+	str_cut(&parameters, '$', &head);
+	if (!str_to_number(str_from(head, STR("rounds=").n), 999999999, &rounds))
+		return 0;
+	return rounds < 1000 ? 0 : rounds;
+}
+
+static const struct hash_kind hash_kinds[] = {
+	{ { "$2y$", 4 }, 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
+	{ { "$2b$", 4 }, 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
+	{ { "$2a$", 4 }, 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
+	{ { "$y$", 3 }, 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, yescrypt_cost_us },
+	{ { "$6$", 3 }, 86, CRYPT_MAX_PASSPHRASE_SIZE - 1, sha_cost_us },
+	{ { "$5$", 3 }, 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, sha_cost_us },
 };
 
 static const struct hash_kind *find_kind(struct str hash)
 {
 	for (size_t i = 0; i < sizeof(hash_kinds) / sizeof(hash_kinds[0]); i++) {
-		if (str_starts(hash, str_of(hash_kinds[i].prefix)))
+		if (str_starts(hash, hash_kinds[i].prefix))
 			return &hash_kinds[i];
 	}
 	return NULL;
 }
 
-/* "$2y$12$" and 53 characters more; bcrypt's cost is 04 to 31. */
-static bool is_bcrypt(struct str hash)
+/* What the hash costs; 0 if it is none that crypt(3) could run. */
+static int64_t hash_cost_us(struct str hash)
 {
-	int64_t cost;
+	const struct hash_kind *kind = find_kind(hash);
+	/* A bcrypt hash has no '$' between its salt and its digest. */
+	if (kind == NULL || hash.n < kind->prefix.n + kind->tail_len)
+		return 0;
+	struct str parameters = str_from(hash, kind->prefix.n);
 
-	return hash.n == 60 && str_to_number(str_upto(str_from(hash, 4), 2), 31, &cost) &&
-	       cost >= 4 && hash.p[6] == '$';
+	return kind->cost_us(str_upto(parameters, parameters.n - kind->tail_len));
 }
 
 /* Can a hash that looks at `max` bytes tell the secret from every other? */
@@ -80,6 +146,7 @@ static const char *run_crypt(
 	if (secret.n > 0)
 		memcpy(checker->passphrase, secret.p, secret.n);
 	checker->passphrase[secret.n] = '\0';
+	errno = 0;
 	const char *output = crypt_r(checker->passphrase, setting, &checker->crypt);
 
 	return output != NULL && output[0] == '$' ? output : NULL;
@@ -94,30 +161,37 @@ static void forget_run(struct credential_checker *checker)
 static bool crypt_matches(struct attempt *attempt, struct str hash)
 {
 	const struct hash_kind *kind = find_kind(hash);
+	struct str secret = attempt->claim->secret;
 
-	if (kind == NULL || !is_hashable(attempt->secret, kind->secret_max))
+	if (kind == NULL || !is_hashable(secret, kind->secret_max))
 		return false;
-	struct str output = str_of(run_crypt(attempt->checker, attempt->secret, hash.p));
+	struct str output = str_of(run_crypt(attempt->checker, secret, hash.p));
 
-	attempt->slow_hash_ran = true;
-	attempt->failed = attempt->failed || output.n == 0;
+	/* EINVAL: crypt(3) does not take the stored hash, and no secret will ever match it. */
+	if (output.n == 0 && errno != EINVAL)
+		attempt->failed = true;
+	attempt->spent_us += output.n == 0 ? 0 : hash_cost_us(hash);
 	bool matches = output.n == hash.n && secret_equal(output.p, hash.p, hash.n);
 
 	forget_run(attempt->checker);
 	return matches;
 }
 
-/* What a wrong secret costs, for a failure that cost nothing yet. */
-static void pay(struct attempt *attempt, struct str dummy_hash)
+/* The rest of the price; what is left below half a hash is nearer to none than to one. */
+static void pay(struct attempt *attempt, const struct failure_price *price)
 {
-	const struct hash_kind *kind = find_kind(dummy_hash);
+	const struct hash_kind *kind = find_kind(price->hash);
 
-	if (attempt->slow_hash_ran || kind == NULL)
+	if (kind == NULL)
 		return;
-	bool hashable = is_hashable(attempt->secret, kind->secret_max);
+	bool hashable = is_hashable(attempt->claim->secret, kind->secret_max);
+	struct str text = hashable ? attempt->claim->secret : STR("");
 
-	(void)run_crypt(attempt->checker, hashable ? attempt->secret : STR(""), dummy_hash.p);
-	forget_run(attempt->checker);
+	while (price->total_us - attempt->spent_us >= (price->hash_us + 1) / 2) {
+		(void)run_crypt(attempt->checker, text, price->hash.p);
+		forget_run(attempt->checker);
+		attempt->spent_us += price->hash_us;
+	}
 }
 
 /*
@@ -131,7 +205,7 @@ static bool memory_tag(const struct attempt *attempt, struct str hash,
 	struct buf data = buf_init(memory, sizeof(memory));
 	size_t tag_len = 0;
 
-	buf_str(&data, attempt->client->id);
+	buf_str(&data, attempt->claim->client->id);
 	buf_char(&data, '\0');
 	buf_str(&data, hash);
 	buf_char(&data, '\0');
@@ -146,10 +220,13 @@ static bool memory_tag(const struct attempt *attempt, struct str hash,
 	return done;
 }
 
+/* A claim that is refused anyway neither uses the memory nor adds to it: it must cost the same.
+ */
 static bool slow_matches(struct attempt *attempt, const struct secret *secret)
 {
+	const struct credential_claim *claim = attempt->claim;
 	unsigned char tag[SECRET_DIGEST_SIZE] = { 0 };
-	bool has_tag = memory_tag(attempt, secret->text, tag);
+	bool has_tag = !claim->is_refused && memory_tag(attempt, secret->text, tag);
 	unsigned char *slot = attempt->checker
 				      ->memory[(tag[0] | (size_t)tag[1] << 8) % MEMORY_COUNT];
 
@@ -157,7 +234,7 @@ static bool slow_matches(struct attempt *attempt, const struct secret *secret)
 		return true;
 	bool matches = crypt_matches(attempt, secret->text);
 
-	if (has_tag && matches && secret_is_live(secret, attempt->now_s))
+	if (has_tag && matches && secret_is_live(secret, claim->now_s))
 		memcpy(slot, tag, sizeof(tag));
 	return matches;
 }
@@ -172,15 +249,16 @@ static bool secret_matches(struct attempt *attempt, const struct secret *secret)
 /* The first live secret that matches, else one that matches but is not live, else NULL. */
 static const struct secret *find_match(struct attempt *attempt)
 {
+	const struct client *client = attempt->claim->client;
 	const struct secret *found = NULL;
 
-	for (size_t i = 0; i < attempt->client->secret_count; i++) {
-		const struct secret *secret = &attempt->client->secrets[i];
+	for (size_t i = 0; client != NULL && i < client->secret_count; i++) {
+		const struct secret *secret = &client->secrets[i];
 
 		if (!secret_matches(attempt, secret))
 			continue;
 		found = secret;
-		if (secret_is_live(secret, attempt->now_s))
+		if (secret_is_live(secret, attempt->claim->now_s))
 			break;
 	}
 	return found;
@@ -188,14 +266,15 @@ static const struct secret *find_match(struct attempt *attempt)
 
 static enum reason judge(const struct attempt *attempt, const struct secret *found)
 {
-	if (attempt->client == NULL)
+	const struct credential_claim *claim = attempt->claim;
+
+	if (claim->client == NULL)
 		return REASON_CLIENT_UNKNOWN;
 	if (found == NULL)
 		return attempt->failed ? REASON_HASHING : REASON_SECRET_WRONG;
-	if (secret_is_live(found, attempt->now_s))
+	if (secret_is_live(found, claim->now_s))
 		return REASON_NONE;
-	return attempt->now_s < found->not_before_s ? REASON_SECRET_EARLY
-						    : REASON_SECRET_EXPIRED;
+	return claim->now_s < found->not_before_s ? REASON_SECRET_EARLY : REASON_SECRET_EXPIRED;
 }
 
 struct credential_checker *credential_checker_new(void)
@@ -224,44 +303,56 @@ void credential_forget(struct credential_checker *checker)
 	secret_wipe(checker->memory, sizeof(checker->memory));
 }
 
-enum reason credential_check(struct credential_checker *checker, const struct client *client,
-	struct str dummy_hash, struct str secret, int64_t now_s, const struct secret **matched)
+void failure_price_add(struct failure_price *price, const struct client *client)
 {
-	struct attempt attempt = {
-		.checker = checker,
-		.client = client,
-		.secret = secret,
-		.now_s = now_s,
-	};
+	int64_t total_us = 0;
+
+	for (size_t i = 0; i < client->secret_count; i++) {
+		const struct secret *secret = &client->secrets[i];
+		int64_t cost_us = secret->kind == SECRET_CRYPT ? hash_cost_us(secret->text) : 0;
+
+		total_us += cost_us;
+		if (cost_us > price->hash_us) {
+			price->hash = secret->text;
+			price->hash_us = cost_us;
+		}
+	}
+	if (total_us > price->total_us)
+		price->total_us = total_us;
+}
+
+enum reason credential_check(struct credential_checker *checker,
+	const struct failure_price *price, const struct credential_claim *claim,
+	const struct secret **matched)
+{
+	struct attempt attempt = { .checker = checker, .claim = claim };
 
 	*matched = NULL;
-	if (!secret_digest(secret, attempt.digest))
+	if (!secret_digest(claim->secret, attempt.digest))
 		return REASON_HASHING;
-	const struct secret *found = client == NULL ? NULL : find_match(&attempt);
-	enum reason reason = judge(&attempt, found);
+	*matched = find_match(&attempt);
+	enum reason reason = judge(&attempt, *matched);
 
-	if (reason != REASON_NONE)
-		pay(&attempt, dummy_hash);
+	if (reason != REASON_NONE || claim->is_refused)
+		pay(&attempt, price);
 	secret_wipe(attempt.digest, sizeof(attempt.digest));
-	*matched = found;
 	return reason;
 }
 
 bool credential_hash_is_supported(struct str hash)
 {
 	const struct hash_kind *kind = find_kind(hash);
-	size_t tail_len = 0;
 
-	if (kind == NULL || hash.n >= HASH_LEN_MAX || !str_is_visible(hash))
+	if (kind == NULL || hash.n >= HASH_LEN_MAX || hash_cost_us(hash) == 0)
 		return false;
 	/* Characters that crypt(3) never takes. */
 	for (size_t i = 0; i < hash.n; i++) {
-		if (str_has(STR(" :;*!\\"), hash.p[i]))
+		if (hash.p[i] <= ' ' || hash.p[i] > '~' || str_has(STR(":;*!\\"), hash.p[i]))
 			return false;
 	}
-	while (tail_len < hash.n && hash.p[hash.n - 1 - tail_len] != '$')
-		tail_len++;
-	return tail_len == kind->tail_len && (!kind->is_bcrypt || is_bcrypt(hash));
+	size_t head_len = hash.n - kind->tail_len;
+
+	return hash.p[head_len - 1] == '$' && has_crypt_digits(str_from(hash, head_len));
 }
 
 enum reason credential_hash(

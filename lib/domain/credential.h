@@ -23,20 +23,40 @@ void credential_checker_free(struct credential_checker *checker);
 void credential_forget(struct credential_checker *checker);
 
 /*
+ * What a failed authentication costs, whoever the client is said to be.  The costs are
+ * estimates, in microseconds of one processor, by the parameters of the hashes.
+ */
+struct failure_price {
+	struct str hash; /* the costliest hash in use, NUL-terminated; empty: there is none */
+	int64_t hash_us;
+	int64_t total_us; /* the most that the hashes of one client cost together */
+};
+
+/* failure_price_add - take one more client's hashes into account; they are borrowed. */
+void failure_price_add(struct failure_price *price, const struct client *client);
+
+/* Who somebody claims to be. */
+struct credential_claim {
+	const struct client *client; /* borrowed; NULL: unknown */
+	struct str secret;           /* any content; borrowed */
+	int64_t now_s;
+	bool is_refused; /* will be, whatever the secret: a right one costs what a wrong one
+			    does */
+};
+
+/*
  * credential_check - does the secret match one of the client's?
  *
- * client      NULL for an unknown client: fails, in the time that a wrong secret takes
- * dummy_hash  a crypt(3) hash that every failure pays for, unless the check ran one
- *             already; empty: there are no slow hashes in this configuration
- * secret      any content; borrowed
- * matched     [out] the secret that matched, also an expired one; NULL if none did
+ * A failure, and a claim that is refused, costs the price within half of its costliest hash.
+ *
+ * matched  [out] the secret that matched, also an expired one; NULL if none did
  *
  * Returns REASON_NONE; REASON_CLIENT_UNKNOWN, REASON_SECRET_WRONG,
  * REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; REASON_HASHING: crypt(3) or
  * the digest of the secret failed.
  */
 NODISCARD enum reason credential_check(struct credential_checker *checker,
-	const struct client *client, struct str dummy_hash, struct str secret, int64_t now_s,
+	const struct failure_price *price, const struct credential_claim *claim,
 	const struct secret **matched);
 
 /* credential_hash_is_supported - a crypt(3) hash of bcrypt, yescrypt, SHA-512 or SHA-256 crypt,

@@ -40,10 +40,7 @@ static void count_client(struct snapshot *snapshot, const struct client *client)
 {
 	if (client->enabled)
 		snapshot->auth_methods |= client->auth_methods & AUTH_AVAILABLE;
-	for (size_t i = 0; i < client->secret_count; i++) {
-		if (snapshot->dummy_hash.n == 0 && client->secrets[i].kind == SECRET_CRYPT)
-			snapshot->dummy_hash = client->secrets[i].text;
-	}
+	failure_price_add(&snapshot->failure_price, client);
 }
 
 struct snapshot *snapshot_new(void)
@@ -78,7 +75,7 @@ enum reason snapshot_seal(struct snapshot *snapshot)
 	snapshot->base_path = url_path(snapshot->base_url);
 	snapshot->issuer_path = url_path(snapshot->issuer);
 	snapshot->auth_methods = 0;
-	snapshot->dummy_hash = STR("");
+	snapshot->failure_price = (struct failure_price){ 0 };
 	for (size_t i = 0; i < snapshot->clients.count; i++)
 		count_client(snapshot, &snapshot->clients.items[i]);
 	return make_jwks(snapshot);

@@ -5,6 +5,7 @@
 #define DOMAIN_SNAPSHOT_H
 
 #include "domain/client.h"
+#include "domain/credential.h"
 #include "domain/keyring.h"
 #include "domain/scope.h"
 #include "util/arena.h"
@@ -57,7 +58,7 @@ struct snapshot {
 	struct keyring keyring;
 	struct scope_table scopes;
 	struct client_table clients;
-	struct str dummy_hash; /* a slow hash that is in use, or empty; see credential_check */
+	struct failure_price failure_price;
 	unsigned
 		auth_methods; /* AUTH_BIT of each that an enabled client may use here and now */
 	struct str state;     /* "lmdb:DIR" or "redis://…"; empty: none */
@@ -82,7 +83,7 @@ void snapshot_free(struct snapshot *snapshot);
 /*
  * snapshot_seal - derive what follows from the rest; the last step of building.
  *
- * Fills in base_path, issuer_path, dummy_hash, auth_methods and jwks.
+ * Fills in base_path, issuer_path, failure_price, auth_methods and jwks.
  *
  * Returns REASON_NONE, REASON_MEMORY, REASON_INTERNAL.
  */

@@ -9,10 +9,12 @@ struct credentials {
 	struct str secret;
 };
 
-/* What else must hold for a client whose secret was right. */
+/* What must hold beside the secret. */
 static enum reason check_rights(
 	const struct call *call, const struct client *client, enum auth_method method)
 {
+	if (client == NULL)
+		return REASON_CLIENT_UNKNOWN;
 	if (!client->enabled)
 		return REASON_CLIENT_DISABLED;
 	if ((client->auth_methods & AUTH_BIT(method)) == 0)
@@ -27,16 +29,23 @@ static enum reason check(const struct call *call, const struct credentials *cred
 {
 	const struct snapshot *snapshot = call->snapshot;
 	const struct client *client = client_find(&snapshot->clients, credentials->id);
+	enum reason rights = check_rights(call, client, method);
+	const struct credential_claim claim = {
+		.client = client,
+		.secret = credentials->secret,
+		.now_s = call->now_s,
+		.is_refused = rights != REASON_NONE,
+	};
 	const struct secret *matched;
 
 	audit->client_id = credentials->id;
-	enum reason reason = credential_check(call->services->credentials, client,
-		snapshot->dummy_hash, credentials->secret, call->now_s, &matched);
+	enum reason reason = credential_check(
+		call->services->credentials, &snapshot->failure_price, &claim, &matched);
 
 	if (matched != NULL)
 		audit->secret_label = matched->label;
 	if (reason == REASON_NONE)
-		reason = check_rights(call, client, method);
+		reason = rights;
 	if (reason == REASON_NONE)
 		*caller = (struct caller){ .client = client, .method = method };
 	return reason;

@@ -495,7 +495,7 @@ static void test_full_secrets(void **state)
 	c = find_client(s, "012");
 	assert_text(c->secrets[0].text, "a secret of one line");
 	assert_int_equal(c->default_scopes.count, 0);
-	assert_text(s->dummy_hash, BCRYPT_HASH);
+	assert_text(s->failure_price.hash, BCRYPT_HASH);
 	config_free(config);
 }
 

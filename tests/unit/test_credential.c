@@ -60,6 +60,19 @@ unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const ch
 
 static struct credential_checker *checker;
 
+/* A check whose failures cost one run of `dummy`, or nothing if that is empty. */
+static enum reason check_with(struct credential_checker *with, const struct client *client,
+	struct str dummy, struct str secret, int64_t now_s, const struct secret **matched)
+{
+	const struct secret slow = { .kind = SECRET_CRYPT, .text = dummy };
+	const struct client other = { .secrets = &slow, .secret_count = dummy.n > 0 };
+	const struct credential_claim claim = { client, secret, now_s, false };
+	struct failure_price price = { 0 };
+
+	failure_price_add(&price, &other);
+	return credential_check(with, &price, &claim, matched);
+}
+
 static int make_checker(void **state)
 {
 	(void)state;
@@ -100,7 +113,7 @@ static void test_vectors(void **state)
 		CHECK(credential_hash_is_supported(hash) == supported, name);
 		if (!supported)
 			continue;
-		CHECK_REASON(credential_check(checker, &client, slow_hash,
+		CHECK_REASON(check_with(checker, &client, slow_hash,
 				     support_member(vector, "secret"), NOW_S, &matched),
 			matches ? REASON_NONE : REASON_SECRET_WRONG, name);
 		CHECK(matched == (matches ? &secret : NULL), name);
@@ -141,8 +154,8 @@ static void test_digests(void **state)
 				secret.kind = SECRET_PLAIN;
 				secret.text = STR("abc");
 			}
-			CHECK_REASON(credential_check(checker, &client, no_hash,
-					     cases[i].secret, NOW_S, &matched),
+			CHECK_REASON(check_with(checker, &client, no_hash, cases[i].secret,
+					     NOW_S, &matched),
 				cases[i].matches ? REASON_NONE : REASON_SECRET_WRONG,
 				cases[i].name);
 			CHECK(matched == (cases[i].matches ? &secret : NULL), cases[i].name);
@@ -184,14 +197,12 @@ static void test_times(void **state)
 			secrets[j].not_before_s = cases[i].limits[j][0];
 			secrets[j].expires_s = cases[i].limits[j][1];
 		}
-		CHECK_REASON(credential_check(
-				     checker, &client, no_hash, STR("abc"), NOW_S, &matched),
+		CHECK_REASON(check_with(checker, &client, no_hash, STR("abc"), NOW_S, &matched),
 			cases[i].wanted, cases[i].name);
 		CHECK(matched != NULL, cases[i].name);
 		CHECK(cases[i].matched == 2 || matched == &secrets[cases[i].matched],
 			cases[i].name);
-		CHECK_REASON(credential_check(
-				     checker, &client, no_hash, STR("abd"), NOW_S, &matched),
+		CHECK_REASON(check_with(checker, &client, no_hash, STR("abd"), NOW_S, &matched),
 			REASON_SECRET_WRONG, cases[i].name);
 		CHECK(!matched, cases[i].name);
 	}
@@ -208,15 +219,15 @@ static void test_any_of_them(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
-		CHECK_REASON(credential_check(checker, &client, no_hash, str_of(texts[i]),
-				     NOW_S, &matched),
+		CHECK_REASON(check_with(checker, &client, no_hash, str_of(texts[i]), NOW_S,
+				     &matched),
 			REASON_NONE, texts[i]);
 		CHECK(matched == &secrets[i], texts[i]);
 	}
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR("five"), NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR("five"), NOW_S, &matched),
 		REASON_SECRET_WRONG, "none of them");
 	client.secret_count = 0;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR("one"), NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR("one"), NOW_S, &matched),
 		REASON_SECRET_WRONG, "no secrets");
 	check_end();
 }
@@ -267,12 +278,97 @@ static void test_costs(void **state)
 		const struct secret *matched;
 
 		hash_count = 0;
-		CHECK_REASON(credential_check(checker, cases[i].client, cases[i].dummy_hash,
+		CHECK_REASON(check_with(checker, cases[i].client, cases[i].dummy_hash,
 				     cases[i].secret, NOW_S, &matched),
 			cases[i].wanted, cases[i].name);
 		CHECK_NUMBER(hash_count, cases[i].hashes, cases[i].name);
 		CHECK((matched != NULL) == (cases[i].wanted == REASON_NONE), cases[i].name);
 	}
+	check_end();
+}
+
+/* Whoever the client is said to be, a failure costs what the costliest client's costs. */
+static void test_price_of_several(void **state)
+{
+	const struct secret three[] = { fixture_slow_secret(), fixture_slow_secret(),
+		fixture_slow_secret() };
+	const struct client clients[] = {
+		{ .id = STR("three"), .secrets = three, .secret_count = 3 },
+		{ .id = STR("one"), .secrets = three, .secret_count = 1 },
+		{ .id = STR("none") },
+	};
+	const struct credential_claim claims[] = {
+		{ &clients[0], STR("wrong"), NOW_S, false },
+		{ &clients[1], STR("wrong"), NOW_S, false },
+		{ &clients[2], STR("wrong"), NOW_S, false },
+		{ NULL, STR("wrong"), NOW_S, false },
+		{ &clients[1], STR("wrong"), NOW_S, true },
+		{ &clients[1], STR(FIXTURE_SLOW_SECRET), NOW_S, true },
+		{ &clients[1], STR(FIXTURE_SLOW_SECRET), NOW_S, true },
+	};
+	struct failure_price price = { 0 };
+	const struct secret *matched;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(clients); i++)
+		failure_price_add(&price, &clients[i]);
+	for (size_t i = 0; i < COUNT(claims); i++) {
+		hash_count = 0;
+		(void)!credential_check(checker, &price, &claims[i], &matched);
+		CHECK_NUMBER(
+			hash_count, 3, claims[i].client ? claims[i].client->id.p : "unknown");
+	}
+	check_end();
+}
+
+/* The costliest hash is the one that all pay for, not the first. */
+static void test_price_of_kinds(void **state)
+{
+	static const struct {
+		struct str hash;
+		int64_t cost_us;
+	} cases[] = {
+		{ TEXT("$2y$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"), 960 },
+		{ TEXT("$2y$12$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+			245760 },
+		{ TEXT("$y$j9T$salt$1234567890123456789012345678901234567890123"), 26215 },
+		{ TEXT("$y$j75$salt$1234567890123456789012345678901234567890123"), 1639 },
+		{ TEXT("$5$salt$1234567890123456789012345678901234567890123"), 5000 },
+		{ TEXT("$5$rounds=90000$salt$1234567890123456789012345678901234567890123"),
+			90000 },
+		{ TEXT("$5$rounds=1$salt$1234567890123456789012345678901234567890123"), 0 },
+		{ TEXT("$y$ZZZ$salt$1234567890123456789012345678901234567890123"), 0 },
+		{ TEXT("$1$salt$1234567890123456789012"), 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct secret secret = { .kind = SECRET_CRYPT, .text = cases[i].hash };
+		const struct client client = { .secrets = &secret, .secret_count = 1 };
+		struct failure_price price = { 0 };
+
+		failure_price_add(&price, &client);
+		CHECK_NUMBER(price.hash_us, cases[i].cost_us, cases[i].hash.p);
+		CHECK(credential_hash_is_supported(cases[i].hash) == (cases[i].cost_us > 0),
+			cases[i].hash.p);
+	}
+	check_end();
+}
+
+/* crypt(3) refuses some hashes that look good: their client is like any other with a wrong
+ * secret. */
+static void test_unusable_hash(void **state)
+{
+	const struct secret unusable = { .kind = SECRET_CRYPT,
+		.text = STR("$y$jzz$salt$1234567890123456789012345678901234567890123") };
+	const struct client client = {
+		.id = STR("u"), .secrets = &unusable, .secret_count = 1
+	};
+	const struct secret *matched;
+
+	(void)state;
+	CHECK_REASON(check_with(checker, &client, slow_hash, STR("abc"), NOW_S, &matched),
+		REASON_SECRET_WRONG, "unusable");
 	check_end();
 }
 
@@ -286,13 +382,13 @@ static void test_too_long_for_bcrypt(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	hash_count = 0;
-	CHECK_REASON(credential_check(checker, &client, slow_hash,
-			     (struct str){ text, sizeof(text) }, NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, slow_hash, (struct str){ text, sizeof(text) },
+			     NOW_S, &matched),
 		REASON_SECRET_WRONG, "73 bytes");
 	CHECK_NUMBER(hash_count, 1, "costs as much as any failure");
 	hash_count = 0;
-	CHECK_REASON(credential_check(checker, NULL, slow_hash,
-			     (struct str){ text, sizeof(text) }, NOW_S, &matched),
+	CHECK_REASON(check_with(checker, NULL, slow_hash, (struct str){ text, sizeof(text) },
+			     NOW_S, &matched),
 		REASON_CLIENT_UNKNOWN, "73 bytes, unknown client");
 	CHECK_NUMBER(hash_count, 1, "costs as much as any failure");
 	check_end();
@@ -305,31 +401,31 @@ static void test_memory(void **state)
 	const struct secret *matched;
 
 	(void)state;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
-			     NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
+			     &matched),
 		REASON_NONE, "first");
 	slow.expires_s = NOW_S + 5;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
-			     NOW_S + 5, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S + 5,
+			     &matched),
 		REASON_SECRET_EXPIRED, "remembered, but expired");
 	slow.expires_s = 0;
 	slow.not_before_s = NOW_S + 5;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
-			     NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
+			     &matched),
 		REASON_SECRET_EARLY, "remembered, but early");
 	slow.not_before_s = 0;
 
 	hash_count = 0;
 	credential_forget(checker);
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
-			     NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
+			     &matched),
 		REASON_NONE, "forgotten");
 	CHECK_NUMBER(hash_count, 1, "forgotten");
 
 	/* What is remembered belongs to the hash, not to the client. */
 	slow.text = STR("$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e");
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
-			     NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
+			     &matched),
 		REASON_SECRET_WRONG, "another hash");
 	check_end();
 }
@@ -350,12 +446,11 @@ static void test_many(void **state)
 
 		snprintf(ids[i], sizeof(ids[i]), "c%zu", i);
 		client.id = str_of(ids[i]);
-		CHECK_REASON(
-			credential_check(checker, &client, no_hash, STR("a"), NOW_S, &matched),
+		CHECK_REASON(check_with(checker, &client, no_hash, STR("a"), NOW_S, &matched),
 			REASON_NONE, ids[i]);
 		if (i % 100 == 0)
-			CHECK_REASON(credential_check(checker, &client, no_hash, STR("b"),
-					     NOW_S, &matched),
+			CHECK_REASON(check_with(checker, &client, no_hash, STR("b"), NOW_S,
+					     &matched),
 				REASON_SECRET_WRONG, ids[i]);
 	}
 	check_end();
@@ -391,8 +486,7 @@ static void test_hash(void **state)
 		CHECK_REASON(
 			credential_hash(checker, texts[i], &other), REASON_NONE, "appended");
 		CHECK(str_starts(buf_view(&other), STR("hash: $y$")), "appended");
-		CHECK_REASON(
-			credential_check(checker, &client, no_hash, texts[i], NOW_S, &matched),
+		CHECK_REASON(check_with(checker, &client, no_hash, texts[i], NOW_S, &matched),
 			REASON_NONE, texts[i].p);
 	}
 	check_end();
@@ -428,19 +522,19 @@ static void test_check_fails(void **state)
 	hash_fails = true;
 	for (size_t i = 0; i < COUNT(results); i++) {
 		hash_result = results[i];
-		CHECK_REASON(credential_check(checker, &client, no_hash,
-				     STR(FIXTURE_SLOW_SECRET), NOW_S, &matched),
+		CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+				     NOW_S, &matched),
 			REASON_HASHING, "crypt_r");
 		CHECK(!matched, "crypt_r");
 	}
 	hash_fails = false;
 	mac_fails = true;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR("wrong"), NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR("wrong"), NOW_S, &matched),
 		REASON_SECRET_WRONG, "EVP_Q_mac");
 	CHECK(!matched, "EVP_Q_mac");
 	mac_fails = false;
-	CHECK_REASON(credential_check(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
-			     NOW_S, &matched),
+	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
+			     &matched),
 		REASON_NONE, "and then it works");
 	credential_checker_free(NULL);
 	check_end();
@@ -454,6 +548,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_times, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_any_of_them, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_costs, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_price_of_several, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_price_of_kinds, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_unusable_hash, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(
 			test_too_long_for_bcrypt, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_memory, make_checker, free_checker),

@@ -92,7 +92,7 @@ static void test_no_clients(void **state)
 	(void)state;
 	fixture_seal(&fixture);
 	CHECK_NUMBER(fixture.snapshot->auth_methods, 0, "no clients");
-	CHECK_NUMBER(fixture.snapshot->dummy_hash.n, 0, "no clients");
+	CHECK_NUMBER(fixture.snapshot->failure_price.hash.n, 0, "no clients");
 	check_end();
 }
 
@@ -104,11 +104,11 @@ static void test_dummy_hash(void **state)
 	(void)state;
 	(void)a;
 	fixture_seal(&fixture);
-	CHECK_NUMBER(fixture.snapshot->dummy_hash.n, 0, "fast secrets only");
+	CHECK_NUMBER(fixture.snapshot->failure_price.hash.n, 0, "fast secrets only");
 	*fixture_secrets(&fixture, b, 1) = fixture_slow_secret();
 	fixture_seal(&fixture);
-	CHECK(credential_hash_is_supported(fixture.snapshot->dummy_hash), "a slow hash");
-	CHECK(str_starts(fixture.snapshot->dummy_hash, STR("$2y$05$")), "of the kind in use");
+	CHECK(credential_hash_is_supported(fixture.snapshot->failure_price.hash), "a slow hash");
+	CHECK(str_starts(fixture.snapshot->failure_price.hash, STR("$2y$05$")), "of the kind in use");
 	check_end();
 }
 
