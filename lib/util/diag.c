@@ -7,13 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRY_MAX 100
+#define KEPT_MAX 10000
 #define WORD_MAX 64
 
+struct kept {
+	struct diag_entry entry;
+	size_t file_rank; /* files in the order of their first mention */
+	size_t order;     /* of being found */
+};
+
 struct diag {
-	struct diag_entry entries[ENTRY_MAX];
-	size_t count; /* kept */
+	struct kept *kept;
+	size_t count;
+	size_t size; /* room in kept */
+	size_t found;
 	size_t error_count;
+	size_t kept_warning_count;
 };
 
 static size_t least(size_t a, size_t b)
@@ -42,24 +51,69 @@ static size_t edit_distance(struct str a, struct str b)
 	return row[b.n];
 }
 
-/* Position of the file among the entries, so that sorting keeps the order of mention. */
-static size_t file_rank(const struct diag *diag, const char *file)
+static void free_entry(struct diag_entry *entry)
 {
-	for (size_t i = 0; i < diag->count; i++) {
-		if (strcmp(diag->entries[i].file, file) == 0)
-			return i;
-	}
-	return diag->count;
+	free(entry->file);
+	free(entry->text);
 }
 
-static bool comes_before(
-	const struct diag *diag, const struct diag_entry *a, const struct diag_entry *b)
+static size_t file_rank(const struct diag *diag, const char *file)
 {
-	if (strcmp(a->file, b->file) != 0)
-		return file_rank(diag, a->file) < file_rank(diag, b->file);
-	if (a->line != b->line)
-		return a->line < b->line;
-	return a->column < b->column;
+	size_t next = 0;
+
+	for (size_t i = diag->count; i > 0; i--) {
+		const struct kept *kept = &diag->kept[i - 1];
+
+		if (strcmp(kept->entry.file, file) == 0)
+			return kept->file_rank;
+		next = kept->file_rank >= next ? kept->file_rank + 1 : next;
+	}
+	return next;
+}
+
+static int compare_kept(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+
+	if (x->file_rank != y->file_rank)
+		return x->file_rank < y->file_rank ? -1 : 1;
+	if (x->entry.line != y->entry.line)
+		return x->entry.line < y->entry.line ? -1 : 1;
+	if (x->entry.column != y->entry.column)
+		return x->entry.column < y->entry.column ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* An error is worth more than the last warning. */
+static bool drop_warning(struct diag *diag)
+{
+	for (size_t i = diag->count; diag->kept_warning_count > 0; i--) {
+		if (diag->kept[i - 1].entry.severity != DIAG_WARNING)
+			continue;
+		free_entry(&diag->kept[i - 1].entry);
+		diag->count--;
+		diag->kept_warning_count--;
+		memmove(&diag->kept[i - 1], &diag->kept[i],
+			(diag->count - (i - 1)) * sizeof(diag->kept[0]));
+		return true;
+	}
+	return false;
+}
+
+static bool make_room(struct diag *diag, enum diag_severity severity)
+{
+	if (diag->count == KEPT_MAX)
+		return severity == DIAG_ERROR && drop_warning(diag);
+	if (diag->count < diag->size)
+		return true;
+	size_t size = diag->size == 0 ? 16 : 2 * diag->size;
+	struct kept *kept = reallocarray(diag->kept, size, sizeof(*kept));
+
+	if (kept == NULL)
+		return false;
+	diag->kept = kept;
+	diag->size = size;
+	return true;
 }
 
 struct diag *diag_new(void)
@@ -71,39 +125,42 @@ void diag_free(struct diag *diag)
 {
 	if (diag == NULL)
 		return;
-	for (size_t i = 0; i < diag->count; i++) {
-		free(diag->entries[i].file);
-		free(diag->entries[i].text);
-	}
+	for (size_t i = 0; i < diag->count; i++)
+		free_entry(&diag->kept[i].entry);
+	free(diag->kept);
 	free(diag);
 }
 
 void diag_add(struct diag *diag, enum diag_severity severity, struct place place,
 	const char *format, ...)
 {
+	struct diag_entry entry = {
+		.line = place.line,
+		.column = place.column,
+		.severity = severity,
+	};
 	va_list arguments;
 
-	if (severity == DIAG_ERROR)
-		diag->error_count++;
-	if (diag->count == ENTRY_MAX)
+	diag->found++;
+	diag->error_count += severity == DIAG_ERROR;
+	if (!make_room(diag, severity))
 		return;
-	struct diag_entry *entry = &diag->entries[diag->count];
-
 	va_start(arguments, format);
-	if (vasprintf(&entry->text, format, arguments) < 0)
-		entry->text = NULL;
+	if (vasprintf(&entry.text, format, arguments) < 0)
+		entry.text = NULL;
 	va_end(arguments);
-	entry->file = strdup(place.file);
-	if (entry->text == NULL || entry->file == NULL) {
-		free(entry->text);
-		free(entry->file);
-		*entry = (struct diag_entry){ 0 };
+	entry.file = strdup(place.file);
+	if (entry.text == NULL || entry.file == NULL) {
+		free_entry(&entry);
 		return;
 	}
-	entry->line = place.line;
-	entry->column = place.column;
-	entry->severity = severity;
+	diag->kept[diag->count] = (struct kept){
+		.entry = entry,
+		.file_rank = file_rank(diag, entry.file),
+		.order = diag->found,
+	};
 	diag->count++;
+	diag->kept_warning_count += severity == DIAG_WARNING;
 }
 
 size_t diag_error_count(const struct diag *diag)
@@ -118,21 +175,13 @@ size_t diag_count(const struct diag *diag)
 
 const struct diag_entry *diag_get(const struct diag *diag, size_t i)
 {
-	return &diag->entries[i];
+	return &diag->kept[i].entry;
 }
 
 void diag_sort(struct diag *diag)
 {
-	for (size_t i = 1; i < diag->count; i++) {
-		for (size_t k = i;
-			k > 0 && comes_before(diag, &diag->entries[k], &diag->entries[k - 1]);
-			k--) {
-			struct diag_entry entry = diag->entries[k];
-
-			diag->entries[k] = diag->entries[k - 1];
-			diag->entries[k - 1] = entry;
-		}
-	}
+	if (diag->count > 0)
+		qsort(diag->kept, diag->count, sizeof(diag->kept[0]), compare_kept);
 }
 
 void diag_render(struct buf *buf, const struct diag_entry *entry)

@@ -35,7 +35,8 @@ void diag_free(struct diag *diag);
 /*
  * diag_add - add a problem; format and arguments are printf's; all is copied.
  *
- * After 100 problems, or out of memory, only the counts go on.
+ * After 10,000 problems an error takes the place of a warning; what has no place, or no memory,
+ * is only counted.
  */
 void diag_add(struct diag *diag, enum diag_severity severity, struct place place,
 	const char *format, ...) PRINTF(4, 5);

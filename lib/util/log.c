@@ -3,9 +3,21 @@
 #include "util/log.h"
 #include "util/clock.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
-#define LINE_SIZE 8192
+/* What a pipe takes whole or not at all, so that lines of several processes never mix. */
+#define LINE_SIZE PIPE_BUF
+#define PATIENCE_MS 100
+
+/* One event with all that is told of it. */
+struct record {
+	enum log_level level;
+	const char *event;
+	const struct log_field *fields;
+	size_t field_count;
+};
 
 /* A text without spaces, quotes, `=` and control characters needs no quotes in a text line. */
 static bool is_bare(struct str s)
@@ -71,6 +83,32 @@ static void begin(
 	}
 }
 
+static void compose(struct buf *line, enum log_format format, const struct record *record,
+	size_t text_limit)
+{
+	begin(line, format, record->level, record->event);
+	for (size_t i = 0; i < record->field_count; i++) {
+		struct log_field field = record->fields[i];
+
+		if (is_left_out(&field))
+			continue;
+		field.text = str_upto(field.text, text_limit);
+		if (format == LOG_FORMAT_JSON)
+			add_json(line, &field);
+		else
+			add_text(line, &field);
+	}
+	buf_text(line, format == LOG_FORMAT_JSON ? "}\n" : "\n");
+}
+
+/* A reader that has stopped reading loses lines; it must not stop the service. */
+static bool is_writable(int fd)
+{
+	struct pollfd output = { .fd = fd, .events = POLLOUT };
+
+	return poll(&output, 1, PATIENCE_MS) == 1;
+}
+
 const char *log_level_name(enum log_level level)
 {
 	static const char *const names[LOG_LEVEL__MAX] = {
@@ -86,27 +124,20 @@ const char *log_level_name(enum log_level level)
 void log_write(const struct log *log, enum log_level level, const char *event,
 	const struct log_field *fields, size_t field_count)
 {
+	/* Texts that strangers chose may be long, but must not cost the line. */
+	static const size_t text_limits[] = { SIZE_MAX, 1024, 256, 64 };
+	const struct record record = { level, event, fields, field_count };
 	char memory[LINE_SIZE];
-	struct buf line = buf_init(memory, sizeof(memory) - 2);
+	struct buf line = { .overflow = true };
 
 	if (level > log->level)
 		return;
-	begin(&line, log->format, level, event);
-	for (size_t i = 0; i < field_count; i++) {
-		if (is_left_out(&fields[i]))
-			continue;
-		if (log->format == LOG_FORMAT_JSON)
-			add_json(&line, &fields[i]);
-		else
-			add_text(&line, &fields[i]);
+	for (size_t i = 0; line.overflow && i < sizeof(text_limits) / sizeof(text_limits[0]);
+		i++) {
+		line = buf_init(memory, sizeof(memory));
+		compose(&line, log->format, &record, text_limits[i]);
 	}
-	if (line.overflow) {
-		line = buf_init(memory, sizeof(memory) - 2);
-		begin(&line, log->format, LOG_LEVEL_ERROR, "log.line_too_long");
-	}
-	line.size = sizeof(memory);
-	buf_text(&line, log->format == LOG_FORMAT_JSON ? "}\n" : "\n");
-	if (write(log->fd, line.p, line.n) < 0)
+	if (!line.overflow && is_writable(log->fd) && write(log->fd, line.p, line.n) < 0)
 		return;
 }
 

@@ -46,8 +46,9 @@ const char *log_level_name(enum log_level level);
  * log_write - write one line: time, level, event and the fields, in this order.
  *
  * Texts are escaped, so that no input can start a line or a field of its own.
- * A line above 8 KiB is replaced by one that says so.  Errors of write(2) are
- * ignored: there is nowhere to tell them.
+ * A line has at most PIPE_BUF bytes: if need be, its texts are cut to 1024, 256
+ * or 64 bytes each.  A line that nobody takes within 100 ms is lost, and so is
+ * one for which write(2) fails: there is nowhere to tell that.
  */
 void log_write(const struct log *log, enum log_level level, const char *event,
 	const struct log_field *fields, size_t field_count);

@@ -39,14 +39,18 @@ static void test_limit(void **state)
 
 	(void)state;
 	assert_non_null(diag);
-	for (unsigned i = 1; i <= 150; i++) {
+	for (unsigned i = 1; i <= 15000; i++) {
 		enum diag_severity severity = i % 3 ? DIAG_ERROR : DIAG_WARNING;
 
 		diag_add(diag, severity, (struct place){ "a.yaml", i, 1 }, "problem %u", i);
 	}
-	CHECK_NUMBER(diag_count(diag), 100, "a hundred are kept");
-	CHECK_NUMBER(diag_error_count(diag), 100, "all errors are counted");
-	CHECK_TEXT(str_of(diag_get(diag, 99)->text), STR("problem 100"), "the first hundred");
+	diag_sort(diag);
+	CHECK_NUMBER(diag_count(diag), 10000, "ten thousand are kept");
+	CHECK_NUMBER(diag_error_count(diag), 10000, "all errors are counted");
+	for (size_t i = 0; i < diag_count(diag); i++)
+		CHECK_NUMBER(diag_get(diag, i)->severity, DIAG_ERROR,
+			"no warning in place of an error");
+	CHECK_TEXT(str_of(diag_get(diag, 9999)->text), STR("problem 14999"), "the last error");
 	diag_free(diag);
 	check_end();
 }
