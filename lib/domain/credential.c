@@ -39,9 +39,8 @@ struct hash_kind {
 };
 
 /* The digits of crypt(3)'s base64, in the order of their values. */
-static const struct str crypt_digits = {
-	"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 64
-};
+static const struct str crypt_digits = STR_CONST(
+	"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 static bool has_crypt_digits(struct str s)
 {
@@ -101,12 +100,12 @@ static int64_t sha_cost_us(struct str parameters)
 }
 
 static const struct hash_kind hash_kinds[] = {
-	{ { "$2y$", 4 }, 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
-	{ { "$2b$", 4 }, 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
-	{ { "$2a$", 4 }, 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
-	{ { "$y$", 3 }, 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, yescrypt_cost_us },
-	{ { "$6$", 3 }, 86, CRYPT_MAX_PASSPHRASE_SIZE - 1, sha_cost_us },
-	{ { "$5$", 3 }, 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, sha_cost_us },
+	{ STR_CONST("$2y$"), 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
+	{ STR_CONST("$2b$"), 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
+	{ STR_CONST("$2a$"), 53, CREDENTIAL_BCRYPT_MAX, bcrypt_cost_us },
+	{ STR_CONST("$y$"), 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, yescrypt_cost_us },
+	{ STR_CONST("$6$"), 86, CRYPT_MAX_PASSPHRASE_SIZE - 1, sha_cost_us },
+	{ STR_CONST("$5$"), 43, CRYPT_MAX_PASSPHRASE_SIZE - 1, sha_cost_us },
 };
 
 static const struct hash_kind *find_kind(struct str hash)

@@ -4,17 +4,6 @@
 
 #include <string.h>
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 16;
-}
-
 /* Decode s to the memory at p, which has s.n bytes. */
 static enum reason decode(struct str s, char *p, struct str *decoded)
 {
@@ -24,10 +13,12 @@ static enum reason decode(struct str s, char *p, struct str *decoded)
 		char c = s.p[i] == '+' ? ' ' : s.p[i];
 
 		if (c == '%') {
-			int high = s.n - i < 3 ? 16 : hex_digit(s.p[i + 1]);
-			int low = s.n - i < 3 ? 16 : hex_digit(s.p[i + 2]);
+			if (s.n - i < 3)
+				return REASON_FORM_PERCENT;
+			unsigned high = str_hex_value(s.p[i + 1]);
+			unsigned low = str_hex_value(s.p[i + 2]);
 
-			if (high > 15 || low > 15)
+			if (high == STR_NOT_HEX || low == STR_NOT_HEX)
 				return REASON_FORM_PERCENT;
 			c = (char)(high << 4 | low);
 			i += 2;

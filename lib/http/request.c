@@ -53,16 +53,21 @@ static struct str cut_last(struct str *rest)
 	return last;
 }
 
-/* One step back along X-Forwarded-For, over all its headers; false at its start. */
+/*
+ * One step back along X-Forwarded-For, over all its headers and without its empty elements (RFC
+ * 9110 §5.6.1.2); false at its start.
+ */
 static bool previous_hop(
 	const struct http_request *request, size_t *header, struct str *rest, struct str *hop)
 {
-	while (rest->n == 0) {
-		if (*header == 0)
+	*hop = STR("");
+	while (hop->n == 0) {
+		if (rest->n == 0 && *header == 0)
 			return false;
-		*rest = http_variable_at(request, "HTTP_X_FORWARDED_FOR", --*header);
+		if (rest->n == 0)
+			*rest = http_variable_at(request, "HTTP_X_FORWARDED_FOR", --*header);
+		*hop = strip_brackets(cut_last(rest));
 	}
-	*hop = strip_brackets(cut_last(rest));
 	return true;
 }
 
@@ -109,11 +114,6 @@ size_t http_variable_count(const struct http_request *request, const char *name)
 	for (size_t i = 0; request->variables[i] != NULL; i++)
 		count += is_variable(request->variables[i], name, &value);
 	return count;
-}
-
-const char *http_method_name(enum http_method method)
-{
-	return method == HTTP_OTHER ? "" : method_names[method];
 }
 
 enum reason http_content_length(const struct http_request *request, size_t *length)

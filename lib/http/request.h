@@ -27,8 +27,8 @@ struct http_request {
 	enum http_method method;
 	struct str path;      /* SCRIPT_NAME and PATH_INFO together */
 	struct str path_info; /* a view of the path's end */
-	struct str body;      /* at most HTTP_BODY_MAX bytes; borrowed from the transport */
-	bool body_is_whole;   /* false: there was an error, or there is more than the body */
+	struct str body; /* borrowed from the transport; above HTTP_BODY_MAX it is not whole */
+	bool body_is_whole; /* false: there was an error, or there is more than the body */
 };
 
 /*
@@ -49,9 +49,6 @@ struct str http_variable_at(const struct http_request *request, const char *name
 
 /* http_variable_count - how many variables have this name. */
 size_t http_variable_count(const struct http_request *request, const char *name);
-
-/* http_method_name - "GET", …; for HTTP_OTHER "". */
-const char *http_method_name(enum http_method method);
 
 /*
  * http_content_length - the announced length.

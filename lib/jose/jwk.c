@@ -193,9 +193,9 @@ static enum reason read_key(const json_t *json, EVP_PKEY **pkey)
 		struct str kty;
 		enum reason (*read)(const json_t *, EVP_PKEY **);
 	} table[] = {
-		{ { "RSA", 3 }, read_rsa },
-		{ { "EC", 2 }, read_ec },
-		{ { "OKP", 3 }, read_okp },
+		{ STR_CONST("RSA"), read_rsa },
+		{ STR_CONST("EC"), read_ec },
+		{ STR_CONST("OKP"), read_okp },
 	};
 	struct str kty = json_text(json, "kty");
 

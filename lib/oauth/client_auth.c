@@ -53,12 +53,15 @@ static enum reason check_choice(const struct evidence *evidence)
 	return REASON_NONE;
 }
 
+/* Apache keeps the header to itself unless it is told to pass it on; others never do. */
 static enum reason refuse_anonymous(const struct call *call)
 {
-	struct str server = http_variable(call->request, "SERVER_SOFTWARE");
+	const struct http_request *request = call->request;
+	bool came = http_variable_count(request, "HTTP_AUTHORIZATION") > 0 ||
+		    http_variable_count(request, "REDIRECT_HTTP_AUTHORIZATION") > 0;
+	bool is_apache = str_starts(http_variable(request, "SERVER_SOFTWARE"), STR("Apache"));
 
-	return str_starts(server, STR("Apache")) ? REASON_NO_CREDENTIALS_APACHE
-						 : REASON_NO_CREDENTIALS;
+	return is_apache && !came ? REASON_NO_CREDENTIALS_APACHE : REASON_NO_CREDENTIALS;
 }
 
 enum reason client_authenticate(

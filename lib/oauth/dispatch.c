@@ -12,7 +12,7 @@
 #define RETRY_AFTER_S "5"
 
 /* One request under way. */
-struct exchange {
+struct turn {
 	const struct dispatch_input *input;
 	const struct route *route; /* NULL until it is found */
 	struct call call;
@@ -36,61 +36,59 @@ static bool is_request_id(struct str id)
 }
 
 /* A trusted proxy's own id, so that one request has one name in all logs; else a new one. */
-static enum reason choose_request_id(struct exchange *exchange)
+static enum reason choose_request_id(struct turn *turn)
 {
-	const struct dispatch_input *input = exchange->input;
+	const struct dispatch_input *input = turn->input;
 	struct str given = http_variable(input->request, "HTTP_X_REQUEST_ID");
 	unsigned char bytes[UUID_BYTES];
 	char text[UUID_LEN + 1];
 
 	if (input->snapshot != NULL && is_request_id(given) &&
 		http_from_trusted_proxy(input->request, input->snapshot->trusted_proxies)) {
-		exchange->audit->request_id = given;
+		turn->audit->request_id = given;
 		return REASON_NONE;
 	}
 	enum reason reason = input->services->random(bytes, sizeof(bytes));
 
 	uuid_format(bytes, 4, text);
-	if (!arena_copy(
-		    input->arena, (struct str){ text, UUID_LEN }, &exchange->audit->request_id))
+	if (!arena_copy(input->arena, (struct str){ text, UUID_LEN }, &turn->audit->request_id))
 		return REASON_MEMORY;
 	return reason;
 }
 
 /* The origin of a request from a browser, if it is one of cors_origins; else empty. */
-static struct str allowed_origin(const struct exchange *exchange)
+static struct str allowed_origin(const struct turn *turn)
 {
-	const struct dispatch_input *input = exchange->input;
+	const struct dispatch_input *input = turn->input;
 	struct str origin = http_variable(input->request, "HTTP_ORIGIN");
 
-	if (exchange->route == NULL || !exchange->route->allows_cors)
+	if (turn->route == NULL || !turn->route->allows_cors)
 		return STR("");
 	return str_list_has(input->snapshot->cors_origins, origin) ? origin : STR("");
 }
 
 /* Must a cache keep the answers to different origins apart? */
-static bool varies_by_origin(const struct exchange *exchange)
+static bool varies_by_origin(const struct turn *turn)
 {
-	return exchange->route != NULL && exchange->route->allows_cors &&
-	       exchange->input->snapshot->cors_origins.count > 0;
+	return turn->route != NULL && turn->route->allows_cors &&
+	       turn->input->snapshot->cors_origins.count > 0;
 }
 
-static bool is_preflight(const struct exchange *exchange)
+static bool is_preflight(const struct turn *turn)
 {
-	const struct http_request *request = exchange->input->request;
+	const struct http_request *request = turn->input->request;
 
-	return request->method == HTTP_OPTIONS && allowed_origin(exchange).n > 0 &&
+	return request->method == HTTP_OPTIONS && allowed_origin(turn).n > 0 &&
 	       http_variable(request, "HTTP_ACCESS_CONTROL_REQUEST_METHOD").n > 0;
 }
 
-static void answer_preflight(struct exchange *exchange)
+static void answer_preflight(struct turn *turn)
 {
-	struct http_response *response = exchange->response;
+	struct http_response *response = turn->response;
 
-	exchange->audit->event = "cors.preflight";
+	turn->audit->event = "cors.preflight";
 	response->status = 204;
-	http_response_add(
-		response, "Access-Control-Allow-Methods", str_of(exchange->route->allow));
+	http_response_add(response, "Access-Control-Allow-Methods", str_of(turn->route->allow));
 	http_response_add(response, "Access-Control-Allow-Headers",
 		STR("Authorization, Content-Type, DPoP, If-None-Match"));
 	http_response_add(response, "Access-Control-Max-Age", STR("600"));
@@ -108,65 +106,72 @@ static enum reason check_body_length(const struct http_request *request)
 								   : REASON_BODY_LENGTH;
 }
 
-static enum reason read_form(struct exchange *exchange)
+static enum reason read_form(struct turn *turn)
 {
-	const struct http_request *request = exchange->input->request;
-	struct arena *arena = exchange->input->arena;
+	const struct http_request *request = turn->input->request;
+	struct arena *arena = turn->input->arena;
 	enum reason reason;
 
 	if (!header_is_form(http_variable(request, "CONTENT_TYPE")))
 		return REASON_MEDIA_TYPE;
 	if ((reason = check_body_length(request)) != REASON_NONE ||
-		(reason = params_parse(request->body, arena, &exchange->form)) != REASON_NONE)
+		(reason = params_parse(request->body, arena, &turn->form)) != REASON_NONE)
 		return reason;
 	return params_query_has_credentials(http_variable(request, "QUERY_STRING"), arena)
 		       ? REASON_QUERY_CREDENTIALS
 		       : REASON_NONE;
 }
 
-static enum reason check_method(const struct exchange *exchange)
+static enum reason check_method(const struct turn *turn)
 {
-	enum http_method method = exchange->input->request->method;
+	enum http_method method = turn->input->request->method;
 
-	return (exchange->route->methods & HTTP_BIT(method)) != 0 ? REASON_NONE : REASON_METHOD;
+	return (turn->route->methods & HTTP_BIT(method)) != 0 ? REASON_NONE : REASON_METHOD;
 }
 
-static enum reason check_transport(const struct exchange *exchange)
+static enum reason check_transport(const struct turn *turn)
 {
-	const struct snapshot *snapshot = exchange->input->snapshot;
-	bool is_open = !snapshot->require_tls || exchange->route->allows_plain;
+	const struct snapshot *snapshot = turn->input->snapshot;
+	bool is_open = !snapshot->require_tls || turn->route->allows_plain;
 
-	return is_open || http_is_tls(exchange->input->request, snapshot->trusted_proxies)
+	return is_open || http_is_tls(turn->input->request, snapshot->trusted_proxies)
 		       ? REASON_NONE
 		       : REASON_PLAIN_HTTP;
 }
 
-static enum reason serve(struct exchange *exchange)
+static void find_client_address(struct turn *turn)
 {
-	const struct dispatch_input *input = exchange->input;
-	enum reason reason = choose_request_id(exchange);
+	const struct dispatch_input *input = turn->input;
+	const struct netmask_list nobody = { 0 };
+
+	turn->call.client_address = http_client_address(input->request,
+		input->snapshot == NULL ? nobody : input->snapshot->trusted_proxies,
+		&turn->audit->remote_addr);
+}
+
+static enum reason serve(struct turn *turn)
+{
+	const struct dispatch_input *input = turn->input;
+	enum reason reason = choose_request_id(turn);
 
 	if (reason != REASON_NONE)
 		return reason;
 	if (input->snapshot == NULL)
 		return REASON_CONFIG;
-	exchange->call.client_address = http_client_address(input->request,
-		input->snapshot->trusted_proxies, &exchange->audit->remote_addr);
-	exchange->route = route_find(input->snapshot, input->request);
-	if (exchange->route == NULL)
+	turn->route = route_find(input->snapshot, input->request);
+	if (turn->route == NULL)
 		return REASON_NOT_FOUND;
-	if (is_preflight(exchange)) {
-		answer_preflight(exchange);
+	if (is_preflight(turn)) {
+		answer_preflight(turn);
 		return REASON_NONE;
 	}
-	exchange->audit->event = exchange->route->denied;
-	if ((reason = check_method(exchange)) != REASON_NONE ||
-		(reason = check_transport(exchange)) != REASON_NONE)
+	turn->audit->event = turn->route->denied;
+	if ((reason = check_method(turn)) != REASON_NONE ||
+		(reason = check_transport(turn)) != REASON_NONE)
 		return reason;
-	if (input->request->method == HTTP_POST &&
-		(reason = read_form(exchange)) != REASON_NONE)
+	if (input->request->method == HTTP_POST && (reason = read_form(turn)) != REASON_NONE)
 		return reason;
-	return exchange->route->handler(&exchange->call, exchange->response, exchange->audit);
+	return turn->route->handler(&turn->call, turn->response, turn->audit);
 }
 
 /* RFC 6749 §5.2; the texts of reason.def need no escaping. */
@@ -197,42 +202,42 @@ static struct str challenge(struct arena *arena, struct str issuer)
 	return text.overflow ? STR("Basic realm=\"\"") : buf_view(&text);
 }
 
-static void refuse(struct exchange *exchange, enum reason reason)
+static void refuse(struct turn *turn, enum reason reason)
 {
-	const struct dispatch_input *input = exchange->input;
+	const struct dispatch_input *input = turn->input;
 	const struct reason_info *info = reason_info(reason);
-	struct http_response *response = exchange->response;
+	struct http_response *response = turn->response;
 
 	*response = (struct http_response){ 0 };
 	answer_private(response, info->status, error_body(input->arena, info));
 	if (info->status == 401)
 		http_response_add(response, "WWW-Authenticate",
 			challenge(input->arena, input->snapshot->issuer));
-	if (reason == REASON_METHOD && exchange->route != NULL)
-		http_response_add(response, "Allow", str_of(exchange->route->allow));
+	if (reason == REASON_METHOD && turn->route != NULL)
+		http_response_add(response, "Allow", str_of(turn->route->allow));
 	if (info->status == 503)
 		http_response_add(response, "Retry-After", STR(RETRY_AFTER_S));
 }
 
-static void finish(struct exchange *exchange, enum reason reason)
+static void finish(struct turn *turn, enum reason reason)
 {
-	struct http_response *response = exchange->response;
-	struct str origin = allowed_origin(exchange);
+	struct http_response *response = turn->response;
+	struct str origin = allowed_origin(turn);
 
 	if (origin.n > 0)
 		http_response_add(response, "Access-Control-Allow-Origin", origin);
-	if (varies_by_origin(exchange))
+	if (varies_by_origin(turn))
 		http_response_add(response, "Vary", STR("Origin"));
-	http_response_add(response, "X-Request-Id", exchange->audit->request_id);
-	response->omit_body = exchange->input->request->method == HTTP_HEAD;
-	exchange->audit->reason = reason;
-	exchange->audit->status = response->status;
+	http_response_add(response, "X-Request-Id", turn->audit->request_id);
+	response->omit_body = turn->input->request->method == HTTP_HEAD;
+	turn->audit->reason = reason;
+	turn->audit->status = response->status;
 }
 
 void dispatch(
 	const struct dispatch_input *input, struct http_response *response, struct audit *audit)
 {
-	struct exchange exchange = {
+	struct turn turn = {
 		.input = input,
 		.call = {
 			.snapshot = input->snapshot,
@@ -245,12 +250,13 @@ void dispatch(
 		.audit = audit,
 	};
 
-	exchange.call.form = &exchange.form;
+	turn.call.form = &turn.form;
 	*response = (struct http_response){ 0 };
 	*audit = (struct audit){ .event = "request.denied", .method = AUTH_NONE };
-	enum reason reason = serve(&exchange);
+	find_client_address(&turn);
+	enum reason reason = serve(&turn);
 
 	if (reason != REASON_NONE)
-		refuse(&exchange, reason);
-	finish(&exchange, reason);
+		refuse(&turn, reason);
+	finish(&turn, reason);
 }

@@ -227,3 +227,17 @@ enum reason mint_response(const struct grant *grant, const struct token *token, 
 	*body = buf_view(&json);
 	return REASON_NONE;
 }
+
+enum reason mint_token(const struct snapshot *snapshot, const struct grant *grant,
+	int64_t now_s, random_source *random, struct arena *arena, struct token *token)
+{
+	enum reason reason = mint_claims(snapshot, grant, now_s, random, arena, token);
+
+	if (reason == REASON_NONE)
+		reason = mint_sign(snapshot, arena, token);
+	if (reason == REASON_NONE)
+		reason = mint_response(grant, token, now_s, arena, &token->response);
+	if (reason != REASON_NONE)
+		*token = (struct token){ 0 };
+	return reason;
+}

@@ -12,7 +12,8 @@ struct token {
 	struct str header; /* JSON */
 	struct str claims; /* JSON */
 	struct str jti;
-	struct str jwt; /* compact JWS; empty before mint_sign */
+	struct str jwt;      /* compact JWS; empty before mint_sign */
+	struct str response; /* empty before mint_token */
 	int64_t issued_s;
 	int64_t expires_s;
 };
@@ -43,5 +44,15 @@ NODISCARD enum reason mint_sign(
  */
 NODISCARD enum reason mint_response(const struct grant *grant, const struct token *token,
 	int64_t now_s, struct arena *arena, struct str *body);
+
+/*
+ * mint_token - the three of them: a signed token and its response.
+ *
+ * token  [out] cleared on failure
+ *
+ * Returns REASON_NONE, REASON_RANDOM, REASON_SIGNING, REASON_MEMORY.
+ */
+NODISCARD enum reason mint_token(const struct snapshot *snapshot, const struct grant *grant,
+	int64_t now_s, random_source *random, struct arena *arena, struct token *token);
 
 #endif

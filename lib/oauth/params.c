@@ -2,31 +2,22 @@
 /* The table of request parameters. */
 #include "oauth/params.h"
 
-#define ROW(literal)                                    \
-	{                                               \
-		{ literal, sizeof(literal) - 1 }, false \
-	}
-#define ROW_REPEATABLE(literal)                        \
-	{                                              \
-		{ literal, sizeof(literal) - 1 }, true \
-	}
-
 static const struct form_parameter table[PARAM__MAX] = {
-	[PARAM_GRANT_TYPE] = ROW("grant_type"),
-	[PARAM_CLIENT_ID] = ROW("client_id"),
-	[PARAM_CLIENT_SECRET] = ROW("client_secret"),
-	[PARAM_CLIENT_ASSERTION] = ROW("client_assertion"),
-	[PARAM_CLIENT_ASSERTION_TYPE] = ROW("client_assertion_type"),
-	[PARAM_SCOPE] = ROW("scope"),
-	[PARAM_RESOURCE] = ROW_REPEATABLE("resource"),
-	[PARAM_AUDIENCE] = ROW_REPEATABLE("audience"),
-	[PARAM_RESPONSE_TYPE] = ROW("response_type"),
-	[PARAM_REDIRECT_URI] = ROW("redirect_uri"),
-	[PARAM_STATE] = ROW("state"),
-	[PARAM_CODE] = ROW("code"),
-	[PARAM_USERNAME] = ROW("username"),
-	[PARAM_PASSWORD] = ROW("password"),
-	[PARAM_REFRESH_TOKEN] = ROW("refresh_token"),
+	[PARAM_GRANT_TYPE] = { .name = STR_CONST("grant_type") },
+	[PARAM_CLIENT_ID] = { .name = STR_CONST("client_id") },
+	[PARAM_CLIENT_SECRET] = { .name = STR_CONST("client_secret") },
+	[PARAM_CLIENT_ASSERTION] = { .name = STR_CONST("client_assertion") },
+	[PARAM_CLIENT_ASSERTION_TYPE] = { .name = STR_CONST("client_assertion_type") },
+	[PARAM_SCOPE] = { .name = STR_CONST("scope") },
+	[PARAM_RESOURCE] = { .name = STR_CONST("resource"), .may_repeat = true },
+	[PARAM_AUDIENCE] = { .name = STR_CONST("audience"), .may_repeat = true },
+	[PARAM_RESPONSE_TYPE] = { .name = STR_CONST("response_type") },
+	[PARAM_REDIRECT_URI] = { .name = STR_CONST("redirect_uri") },
+	[PARAM_STATE] = { .name = STR_CONST("state") },
+	[PARAM_CODE] = { .name = STR_CONST("code") },
+	[PARAM_USERNAME] = { .name = STR_CONST("username") },
+	[PARAM_PASSWORD] = { .name = STR_CONST("password") },
+	[PARAM_REFRESH_TOKEN] = { .name = STR_CONST("refresh_token") },
 };
 
 static bool is_credential(struct str name)

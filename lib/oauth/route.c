@@ -6,15 +6,11 @@
 #include "oauth/metadata.h"
 #include "oauth/token.h"
 
-#define NAME(literal)                        \
-	{                                    \
-		literal, sizeof(literal) - 1 \
-	}
 #define READ_METHODS (HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_HEAD))
 
 static const struct route table[] = {
 	{
-		.name = NAME("/token"),
+		.name = STR_CONST("/token"),
 		.allow = "POST",
 		.methods = HTTP_BIT(HTTP_POST),
 		.denied = "token.denied",
@@ -22,7 +18,7 @@ static const struct route table[] = {
 		.handler = token_endpoint,
 	},
 	{
-		.name = NAME("/jwks"),
+		.name = STR_CONST("/jwks"),
 		.allow = "GET, HEAD",
 		.methods = READ_METHODS,
 		.denied = "jwks",
@@ -30,7 +26,7 @@ static const struct route table[] = {
 		.handler = jwks_endpoint,
 	},
 	{
-		.name = NAME("/.well-known/oauth-authorization-server"),
+		.name = STR_CONST("/.well-known/oauth-authorization-server"),
 		.allow = "GET, HEAD",
 		.methods = READ_METHODS,
 		.denied = "metadata",
@@ -39,7 +35,7 @@ static const struct route table[] = {
 		.handler = metadata_endpoint,
 	},
 	{
-		.name = NAME("/.well-known/openid-configuration"),
+		.name = STR_CONST("/.well-known/openid-configuration"),
 		.allow = "GET, HEAD",
 		.methods = READ_METHODS,
 		.denied = "metadata",
@@ -48,7 +44,7 @@ static const struct route table[] = {
 		.handler = metadata_endpoint,
 	},
 	{
-		.name = NAME("/health"),
+		.name = STR_CONST("/health"),
 		.allow = "GET, HEAD",
 		.methods = READ_METHODS,
 		.denied = "health",

@@ -49,19 +49,6 @@ static enum reason decide(
 	return grant_decide(call->snapshot, caller->client, &request, call->arena, grant);
 }
 
-static enum reason issue(const struct call *call, const struct grant *grant,
-	struct token *token, struct str *body)
-{
-	enum reason reason = mint_claims(
-		call->snapshot, grant, call->now_s, call->services->random, call->arena, token);
-
-	if (reason == REASON_NONE)
-		reason = mint_sign(call->snapshot, call->arena, token);
-	if (reason == REASON_NONE)
-		reason = mint_response(grant, token, call->now_s, call->arena, body);
-	return reason;
-}
-
 static struct str scope_text(struct arena *arena, const struct grant *grant)
 {
 	size_t size = 1;
@@ -81,18 +68,18 @@ enum reason token_endpoint(
 	struct caller caller;
 	struct grant grant;
 	struct token token;
-	struct str body;
 	enum reason reason;
 
 	audit->scope = form_value(call->form, PARAM_SCOPE);
 	if ((reason = client_authenticate(call, &caller, audit)) != REASON_NONE ||
 		(reason = check_grant_type(call->form)) != REASON_NONE ||
 		(reason = decide(call, &caller, &grant)) != REASON_NONE ||
-		(reason = issue(call, &grant, &token, &body)) != REASON_NONE)
+		(reason = mint_token(call->snapshot, &grant, call->now_s,
+			 call->services->random, call->arena, &token)) != REASON_NONE)
 		return reason;
 	audit->event = "token.issued";
 	audit->scope = scope_text(call->arena, &grant);
 	audit->jti = token.jti;
-	answer_private(response, 200, body);
+	answer_private(response, 200, token.response);
 	return REASON_NONE;
 }

@@ -132,6 +132,14 @@ bool str_to_number(struct str s, int64_t max, int64_t *value)
 	return true;
 }
 
+unsigned str_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	c = (char)lower(c);
+	return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : STR_NOT_HEX;
+}
+
 bool str_is_utf8(struct str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;

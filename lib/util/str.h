@@ -18,7 +18,13 @@ struct str_list {
 	size_t count;
 };
 
-#define STR(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
+#define STR(literal) ((struct str)STR_CONST(literal))
+
+/* The same as an initialiser of static tables. */
+#define STR_CONST(literal)                      \
+	{                                       \
+		"" literal, sizeof(literal) - 1 \
+	}
 
 /* str_of - view of a C string; NULL gives the empty text. */
 struct str str_of(const char *c);
@@ -64,6 +70,11 @@ struct str str_trim(struct str s);
  * Returns false, with *value 0, for anything else and for values above `max`.
  */
 bool str_to_number(struct str s, int64_t max, int64_t *value);
+
+#define STR_NOT_HEX 16
+
+/* str_hex_value - of a hexadecimal digit in either case, or STR_NOT_HEX. */
+unsigned str_hex_value(char c);
 
 /* str_is_utf8 - well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates. */
 bool str_is_utf8(struct str s);

@@ -26,7 +26,7 @@ static bool is_scheme(struct str s)
 
 static bool is_hex(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+	return str_hex_value(c) != STR_NOT_HEX;
 }
 
 /* RFC 3986 §2: reserved and unreserved characters, and whole percent-encodings. */

@@ -107,8 +107,10 @@ static void test_dummy_hash(void **state)
 	CHECK_NUMBER(fixture.snapshot->failure_price.hash.n, 0, "fast secrets only");
 	*fixture_secrets(&fixture, b, 1) = fixture_slow_secret();
 	fixture_seal(&fixture);
-	CHECK(credential_hash_is_supported(fixture.snapshot->failure_price.hash), "a slow hash");
-	CHECK(str_starts(fixture.snapshot->failure_price.hash, STR("$2y$05$")), "of the kind in use");
+	CHECK(credential_hash_is_supported(fixture.snapshot->failure_price.hash),
+		"a slow hash");
+	CHECK(str_starts(fixture.snapshot->failure_price.hash, STR("$2y$05$")),
+		"of the kind in use");
 	check_end();
 }
 
