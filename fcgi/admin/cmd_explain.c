@@ -48,6 +48,11 @@ static const struct {
 } refusals[] = {
 	{ REASON_CLIENT_UNKNOWN, "clients", NULL },
 	{ REASON_CLIENT_DISABLED, "clients", "enabled" },
+	{ REASON_AUTH_UNAVAILABLE, "clients", "auth_methods" },
+	{ REASON_AUTH_METHOD, "clients", "auth_methods" },
+	{ REASON_SECRET_WRONG, "clients", "secrets" },
+	{ REASON_SECRET_EXPIRED, "clients", "secrets" },
+	{ REASON_SECRET_EARLY, "clients", "secrets" },
 	{ REASON_GRANT_DENIED, "clients", "grants" },
 	{ REASON_SCOPE_SYNTAX, NULL, NULL },
 	{ REASON_SCOPE_UNKNOWN, "scopes", NULL },
@@ -367,7 +372,8 @@ int cmd_explain(struct admin *admin, int argc, char **argv)
 	e.value = arena_alloc(admin->arena, VALUE_SIZE);
 	if (e.value == NULL)
 		return output_reason(e.request.client_id, REASON_MEMORY);
-	enum reason reason = request_decide(e.snapshot, &e.request, admin->arena, &e.grant);
+	enum reason reason = request_decide(
+		e.snapshot, &e.request, admin->now_s, admin->arena, &e.grant);
 
 	return reason == REASON_NONE ? explain_grant(&e) : explain_refusal(&e, reason);
 }

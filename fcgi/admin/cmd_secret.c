@@ -43,6 +43,9 @@ static int check_and_hash(const struct buf *line)
 {
 	struct str secret = buf_view(line);
 
+	if (str_has(secret, '\n'))
+		return output_fail("standard input has more than one line; "
+				   "the secret must stand alone in it");
 	if (line->overflow || secret.n > SECRET_MAX)
 		return output_fail("the secret is too long: at most %d characters", SECRET_MAX);
 	if (secret.n == 0)

@@ -18,20 +18,6 @@ static int refuse(const char *client_id, enum reason reason)
 	return output_fail("%s: %s: %s", client_id, info->error, info->name);
 }
 
-static enum reason mint(const struct admin *admin, const struct snapshot *snapshot,
-	const struct grant *grant, struct str *body)
-{
-	struct token token;
-	enum reason reason = mint_claims(
-		snapshot, grant, admin->now_s, random_bytes, admin->arena, &token);
-
-	if (reason == REASON_NONE)
-		reason = mint_sign(snapshot, admin->arena, &token);
-	if (reason == REASON_NONE)
-		reason = mint_response(grant, &token, admin->now_s, admin->arena, body);
-	return reason;
-}
-
 int cmd_token(struct admin *admin, int argc, char **argv)
 {
 	int status;
@@ -47,7 +33,7 @@ int cmd_token(struct admin *admin, int argc, char **argv)
 			.number = &lifetime_s, .least = 1, .most = LIFETIME_MAX },
 	};
 	struct grant grant;
-	struct str body;
+	struct token token;
 
 	if (!options_read(admin, argc, argv, options, 4, &status))
 		return status;
@@ -55,14 +41,16 @@ int cmd_token(struct admin *admin, int argc, char **argv)
 
 	if (snapshot == NULL)
 		return STATUS_FAILED;
-	enum reason reason = request_decide(snapshot, &request, admin->arena, &grant);
+	enum reason reason = request_decide(
+		snapshot, &request, admin->now_s, admin->arena, &grant);
 
 	if (reason == REASON_NONE && lifetime_s > 0)
 		grant.lifetime_s = lifetime_s;
 	if (reason == REASON_NONE)
-		reason = mint(admin, snapshot, &grant, &body);
+		reason = mint_token(
+			snapshot, &grant, admin->now_s, random_bytes, admin->arena, &token);
 	if (reason != REASON_NONE)
 		return refuse(request.client_id, reason);
-	printf("%.*s\n", (int)body.n, body.p);
+	printf("%.*s\n", (int)token.response.n, token.response.p);
 	return STATUS_DONE;
 }

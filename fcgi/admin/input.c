@@ -103,12 +103,18 @@ static enum reason read_more(struct buf *buf, bool *end)
 	return REASON_NONE;
 }
 
+/* A terminal gives one line; from elsewhere what follows it must be seen, to be refused. */
+static bool is_complete(const struct silence *silence, const struct buf *buf)
+{
+	return silence->signals >= 0 && str_has(buf_view(buf), '\n');
+}
+
 static enum reason read_line(struct silence *silence, const char *prompt, struct buf *buf)
 {
 	enum reason reason = REASON_NONE;
 	bool end = false;
 
-	while (reason == REASON_NONE && !end && !str_has(buf_view(buf), '\n')) {
+	while (reason == REASON_NONE && !end && !is_complete(silence, buf)) {
 		if (!wait_input(silence, prompt))
 			return REASON_FILE_READ;
 		reason = read_more(buf, &end);
@@ -116,13 +122,13 @@ static enum reason read_line(struct silence *silence, const char *prompt, struct
 	return reason;
 }
 
-/* Drop the end of the line and whatever follows it. */
-static void cut_line(struct buf *buf)
+/* Drop the end of the line, where nothing follows it. */
+static void cut_line_end(struct buf *buf)
 {
-	struct str rest = buf_view(buf), line;
+	struct str line = buf_view(buf);
 
-	if (str_cut(&rest, '\n', &line))
-		buf->overflow = false;
+	if (str_ends(line, STR("\n")))
+		line.n--;
 	if (str_ends(line, STR("\r")))
 		line.n--;
 	buf->n = line.n;
@@ -140,7 +146,7 @@ enum reason input_secret(const char *prompt, struct buf *buf)
 		reason = read_line(&silence, prompt, buf);
 		silence_end(&silence);
 	}
-	cut_line(buf);
+	cut_line_end(buf);
 	return reason;
 }
 

@@ -10,10 +10,11 @@
 /*
  * input_secret - append one line without its end; from a terminal unseen, after the prompt.
  *
+ * From elsewhere everything is read: further lines are appended too, for the caller to refuse.
  * A signal that ends or stops the program finds the terminal as it was.
  *
- * Returns REASON_NONE; REASON_FILE_READ, errno says why.  A line that is too
- * long sets buf->overflow.
+ * Returns REASON_NONE; REASON_FILE_READ, errno says why.  What is too long
+ * sets buf->overflow.
  */
 NODISCARD enum reason input_secret(const char *prompt, struct buf *buf);
 

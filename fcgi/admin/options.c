@@ -11,7 +11,7 @@
 #define NAME_MAX_COUNT 24
 
 /* The arguments on their way into the table's variables. */
-struct reader {
+struct option_reader {
 	struct admin *admin;
 	const struct option *options;
 	size_t option_count;
@@ -22,10 +22,10 @@ struct reader {
 	bool help;
 };
 
-static struct reader reader_of(struct admin *admin, int argc, char **argv,
+static struct option_reader reader_of(struct admin *admin, int argc, char **argv,
 	const struct option *options, size_t option_count)
 {
-	return (struct reader){
+	return (struct option_reader){
 		.admin = admin,
 		.options = options,
 		.option_count = option_count,
@@ -35,7 +35,7 @@ static struct reader reader_of(struct admin *admin, int argc, char **argv,
 	};
 }
 
-static void set_common(struct reader *reader)
+static void set_common(struct option_reader *reader)
 {
 	const struct option common[COMMON_COUNT] = {
 		{ "-c", "FILE", "", .last_counts = true, .text = &reader->admin->config_path },
@@ -73,7 +73,7 @@ static const struct option *find_in(
 	return NULL;
 }
 
-static const struct option *find_option(const struct reader *reader, struct str name)
+static const struct option *find_option(const struct option_reader *reader, struct str name)
 {
 	const struct option *option = find_in(reader->options, reader->option_count, name);
 
@@ -81,7 +81,7 @@ static const struct option *find_option(const struct reader *reader, struct str 
 }
 
 /* The operand whose turn it is, or NULL: there are no more. */
-static const struct option *find_operand(const struct reader *reader)
+static const struct option *find_operand(const struct option_reader *reader)
 {
 	for (size_t i = 0; i < reader->option_count; i++) {
 		if (!is_option(&reader->options[i]) && !is_set(&reader->options[i]))
@@ -90,7 +90,7 @@ static const struct option *find_operand(const struct reader *reader)
 	return NULL;
 }
 
-static int refuse_unknown(const struct reader *reader, struct str name)
+static int refuse_unknown(const struct option_reader *reader, struct str name)
 {
 	struct str names[NAME_MAX_COUNT] = { STR("--config"), STR("--help") };
 	size_t name_count = 2;
@@ -108,7 +108,7 @@ static int refuse_unknown(const struct reader *reader, struct str name)
 		(int)name.n, name.p, (int)nearest.n, nearest.p);
 }
 
-static int append(struct reader *reader, struct str_list *list, const char *value)
+static int append(struct option_reader *reader, struct str_list *list, const char *value)
 {
 	struct str *items = arena_alloc_array(
 		reader->admin->arena, list->count + 1, sizeof(*items));
@@ -122,7 +122,7 @@ static int append(struct reader *reader, struct str_list *list, const char *valu
 	return STATUS_DONE;
 }
 
-static int store(struct reader *reader, const struct option *option, const char *value)
+static int store(struct option_reader *reader, const struct option *option, const char *value)
 {
 	if (option->list != NULL)
 		return append(reader, option->list, value);
@@ -142,7 +142,7 @@ static int store(struct reader *reader, const struct option *option, const char 
 }
 
 /* "--name", "--name value" or "--name=value". */
-static int read_option(struct reader *reader)
+static int read_option(struct option_reader *reader)
 {
 	struct str value = str_of(reader->argv[reader->at++]);
 	struct str name;
@@ -164,7 +164,7 @@ static int read_option(struct reader *reader)
 			  : reader->argv[reader->at++]);
 }
 
-static int read_operand(struct reader *reader)
+static int read_operand(struct option_reader *reader)
 {
 	const char *value = reader->argv[reader->at++];
 	const struct option *operand = find_operand(reader);
@@ -174,7 +174,7 @@ static int read_operand(struct reader *reader)
 	return store(reader, operand, value);
 }
 
-static int read_all(struct reader *reader)
+static int read_all(struct option_reader *reader)
 {
 	bool only_operands = false;
 	int status = STATUS_DONE;
@@ -194,7 +194,7 @@ static int read_all(struct reader *reader)
 	return status;
 }
 
-static int check_required(const struct reader *reader)
+static int check_required(const struct option_reader *reader)
 {
 	for (size_t i = 0; i < reader->option_count; i++) {
 		const struct option *option = &reader->options[i];
@@ -215,7 +215,7 @@ static void print_row(const char *name, const char *value, const char *help)
 		width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", help);
 }
 
-static void print_help(const struct reader *reader)
+static void print_help(const struct option_reader *reader)
 {
 	const struct command *command = reader->admin->command;
 
@@ -232,7 +232,7 @@ static void print_help(const struct reader *reader)
 bool options_read(struct admin *admin, int argc, char **argv, const struct option *options,
 	size_t option_count, int *status)
 {
-	struct reader reader = reader_of(admin, argc, argv, options, option_count);
+	struct option_reader reader = reader_of(admin, argc, argv, options, option_count);
 
 	set_common(&reader);
 	*status = read_all(&reader);
@@ -248,7 +248,7 @@ bool options_read(struct admin *admin, int argc, char **argv, const struct optio
 bool options_read_leading(struct admin *admin, int argc, char **argv,
 	const struct option *options, size_t option_count, int *next)
 {
-	struct reader reader = reader_of(admin, argc, argv, options, option_count);
+	struct option_reader reader = reader_of(admin, argc, argv, options, option_count);
 	int status = STATUS_DONE;
 
 	set_common(&reader);

@@ -17,8 +17,36 @@ static enum reason drop_empty(struct str_list given, struct arena *arena, struct
 	return REASON_NONE;
 }
 
+/* If none is live, one that is still to come says more than those that have expired. */
+static enum reason check_secrets(const struct client *client, int64_t now_s)
+{
+	enum reason reason = REASON_SECRET_EXPIRED;
+
+	for (size_t i = 0; i < client->secret_count; i++) {
+		if (secret_is_live(&client->secrets[i], now_s))
+			return REASON_NONE;
+		if (now_s < client->secrets[i].not_before_s)
+			reason = REASON_SECRET_EARLY;
+	}
+	return reason;
+}
+
+/* Is there a way to authenticate?  All methods of this version are by a secret. */
+static enum reason check_client(const struct client *client, int64_t now_s)
+{
+	if (!client->enabled)
+		return REASON_CLIENT_DISABLED;
+	if (client->auth_methods != 0 && (client->auth_methods & AUTH_AVAILABLE) == 0)
+		return REASON_AUTH_UNAVAILABLE;
+	if (client->secret_count == 0)
+		return REASON_SECRET_WRONG;
+	if (client->auth_methods == 0)
+		return REASON_AUTH_METHOD;
+	return check_secrets(client, now_s);
+}
+
 enum reason request_decide(const struct snapshot *snapshot, const struct token_request *request,
-	struct arena *arena, struct grant *grant)
+	int64_t now_s, struct arena *arena, struct grant *grant)
 {
 	const struct client *client = client_find(
 		&snapshot->clients, str_of(request->client_id));
@@ -27,10 +55,10 @@ enum reason request_decide(const struct snapshot *snapshot, const struct token_r
 	*grant = (struct grant){ 0 };
 	if (client == NULL)
 		return REASON_CLIENT_UNKNOWN;
-	if (!client->enabled)
-		return REASON_CLIENT_DISABLED;
-	enum reason reason = drop_empty(request->resources, arena, &asked.resources);
+	enum reason reason = check_client(client, now_s);
 
+	if (reason == REASON_NONE)
+		reason = drop_empty(request->resources, arena, &asked.resources);
 	if (reason != REASON_NONE)
 		return reason;
 	return grant_decide(snapshot, client, &asked, arena, grant);

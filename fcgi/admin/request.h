@@ -12,12 +12,17 @@ struct token_request {
 };
 
 /*
- * request_decide - what the endpoint decides once the client has authenticated.
+ * request_decide - what the endpoint decides if the client authenticates as well as it can.
  *
- * Returns REASON_NONE; REASON_CLIENT_UNKNOWN, REASON_CLIENT_DISABLED; and what
- * grant_decide returns.
+ * now_s  seconds since the epoch, by which its secrets are judged
+ *
+ * Returns REASON_NONE; REASON_CLIENT_UNKNOWN; for a client that cannot authenticate
+ * REASON_CLIENT_DISABLED, REASON_AUTH_UNAVAILABLE, REASON_SECRET_WRONG (it has none),
+ * REASON_AUTH_METHOD, REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; and what grant_decide
+ * returns.
  */
 NODISCARD enum reason request_decide(const struct snapshot *snapshot,
-	const struct token_request *request, struct arena *arena, struct grant *grant);
+	const struct token_request *request, int64_t now_s, struct arena *arena,
+	struct grant *grant);
 
 #endif

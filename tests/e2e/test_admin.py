@@ -585,12 +585,23 @@ def test_check_of_nothing(admin):
     assert result.stdout.endswith("nowhere.yaml: 1 error\n")
 
 
+def many_unknown_keys(directory, count):
+    lines = "".join(f"unknown{i}: 1\n" for i in range(count))
+    (directory / "many.yaml").write_text(lines, encoding="ascii")
+
+
+def test_check_prints_hundreds_of_problems(admin, tmp_path):
+    many_unknown_keys(tmp_path, 300)
+    output = admin.bad(FAILED, "-c", "many.yaml", "check").stdout
+    assert len(re.findall(r'^many\.yaml:\d+:1: error: unknown key "unknown\d+"$', output, re.M)) == 300
+    assert re.fullmatch(r"many\.yaml: 30\d errors, 1 warning", output.splitlines()[-1])
+
+
 def test_check_says_that_there_is_more(admin, tmp_path):
-    config = tmp_path / "many.yaml"
-    config.write_text("".join(f"unknown{i}: 1\n" for i in range(300)), encoding="ascii")
+    many_unknown_keys(tmp_path, 10100)
     lines = admin.bad(FAILED, "-c", "many.yaml", "check").stdout.splitlines()
-    assert len(lines) == 101
-    assert re.fullmatch(r"many\.yaml: 30\d errors \(not all of them are shown\)", lines[-1])
+    assert len(lines) == 10001
+    assert re.fullmatch(r"many\.yaml: 1010\d errors \(not all of them are shown\)", lines[-1])
 
 
 # keygen
@@ -675,9 +686,9 @@ def crypt(secret, setting):
 
 @pytest.mark.parametrize("given, secret", [
     ("correct horse\n", "correct horse"), ("no newline", "no newline"), ("windows\r\n", "windows"),
-    ("first\nsecond\n", "first"), (" spaces \n", " spaces "), ("x" * 511 + "\n", "x" * 511),
+    (" spaces \n", " spaces "), ("x" * 511 + "\n", "x" * 511),
     ("~!\"'$`\\\n", "~!\"'$`\\"),
-], ids=["line", "no-newline", "windows", "two-lines", "spaces", "longest", "signs"])
+], ids=["line", "no-newline", "windows", "spaces", "longest", "signs"])
 def test_hash_secret(admin, given, secret):
     output = admin.good("hash-secret", input=given)
     stored = output.removesuffix("\n")
@@ -691,10 +702,14 @@ def test_hash_secret_is_salted(admin):
 
 
 @pytest.mark.parametrize("given, complaint", [
-    ("", "empty"), ("\n", "empty"), ("\r\n", "empty"), ("\nsecond\n", "empty"),
+    ("", "empty"), ("\n", "empty"), ("\r\n", "empty"),
+    ("first\nsecond\n", "more than one line"), ("first\nsecond", "more than one line"),
+    ("\nsecond\n", "more than one line"), ("\n\n", "more than one line"),
+    ("first\n" * 2000, "more than one line"),
     ("x" * 512 + "\n", "too long"), ("x" * 5000 + "\n", "too long"), ("x" * 200000, "too long"),
     ("sch\u00f6n\n", "printable ASCII"), ("a\tb\n", "printable ASCII"), ("a\0b\n", "printable ASCII"),
-], ids=["nothing", "newline", "windows", "empty-first", "long", "longer", "endless", "utf-8", "tab", "nul"])
+], ids=["nothing", "newline", "windows", "two-lines", "no-newline", "empty-first", "two-newlines",
+        "many-lines", "long", "longer", "endless", "utf-8", "tab", "nul"])
 def test_hash_secret_refuses(admin, given, complaint):
     result = admin.bad(FAILED, "hash-secret", input=given)
     assert complaint in result.stderr
@@ -957,6 +972,56 @@ REFUSALS = [
      ("audience:", "  orders:")),
 ]
 
+# Clients that the endpoint refuses whatever they send, and two that only look so.
+SHUT_OUT = SHOP + """\
+  no-method:
+    auth_methods: []
+    secrets: [{hash: "sha256:SECRET"}]
+  no-available-method:
+    auth_methods: [tls_client_auth]
+    tls_client_auth_subject_dn: CN=client
+    secrets: [{hash: "sha256:SECRET"}]
+  no-secret:
+    scopes: [read]
+  no-secrets:
+    secrets: []
+  nothing-at-all:
+  expired:
+    secrets:
+      - {hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}
+      - {hash: "sha256:SECRET", expires: 2021-01-01T00:00:00Z}
+  early:
+    secrets: [{hash: "sha256:SECRET", not_before: 2999-01-01T00:00:00Z}]
+  between:
+    secrets:
+      - {hash: "sha256:SECRET", not_before: 2999-01-01T00:00:00Z}
+      - {hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}
+  off-and-expired:
+    enabled: false
+    secrets: [{hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}]
+  one-live-secret:
+    secrets:
+      - {hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}
+      - {hash: "sha256:SECRET"}
+      - {hash: "sha256:SECRET", not_before: 2999-01-01T00:00:00Z}
+  one-available-method:
+    auth_methods: [tls_client_auth, client_secret_post]
+    tls_client_auth_subject_dn: CN=client
+    secrets: [{hash: "sha256:SECRET"}]
+""".replace("SECRET", hashlib.sha256(b"s").hexdigest())
+
+SHUT_OUT_REFUSALS = [
+    ("no-method", "not in the client's auth_methods", "auth_methods:"),
+    ("no-available-method", "not available in this version", "auth_methods:"),
+    ("no-secret", "wrong secret", "no-secret:"),
+    ("no-secrets", "wrong secret", "secrets: []"),
+    ("nothing-at-all", "wrong secret", "nothing-at-all:"),
+    ("expired", "the secret has expired", "secrets:"),
+    ("early", "the secret is not valid yet", "secrets:"),
+    ("between", "the secret is not valid yet", "secrets:"),
+    ("off-and-expired", "client is disabled", "enabled:"),
+]
+
 
 @pytest.mark.parametrize("arguments, status, error, reason, place", REFUSALS)
 def test_token_refused(admin, shop, arguments, status, error, reason, place):
@@ -964,6 +1029,22 @@ def test_token_refused(admin, shop, arguments, status, error, reason, place):
     assert f": {error}: " in result.stderr
     assert reason in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("client, reason, _", SHUT_OUT_REFUSALS)
+def test_token_refused_to_a_client_that_cannot_authenticate(admin, shop, client, reason, _):
+    shop.write_text(SHUT_OUT, encoding="utf-8")
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "token", client)
+    assert result.stderr.startswith(f"oauth2-admin: {client}: invalid_client: ")
+    assert reason in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("client", ["one-live-secret", "one-available-method"])
+@pytest.mark.parametrize("command", ["token", "explain"])
+def test_one_way_to_authenticate_is_enough(admin, shop, command, client):
+    shop.write_text(SHUT_OUT, encoding="utf-8")
+    assert '"expires_in"' in admin.good("-c", "oauth2.yaml", command, client)
 
 
 # explain
@@ -1050,6 +1131,18 @@ def test_explain_refused(admin, shop, arguments, status, error, reason, place):
     assert reason in re.search(r"^refused: (.*)$", result.stdout, re.M).group(1)
     wanted = f"oauth2.yaml:{line_of(place[0], after=place[1])}" if place else "the request"
     assert re.search(rf"^decided by: {wanted}( \(|$)", result.stdout, re.M), result.stdout
+
+
+@pytest.mark.parametrize("client, reason, key", SHUT_OUT_REFUSALS)
+def test_explain_refused_to_a_client_that_cannot_authenticate(admin, shop, client, reason, key):
+    shop.write_text(SHUT_OUT, encoding="utf-8")
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "explain", client)
+    assert result.stdout.startswith("status: 401\n")
+    assert sections(result.stdout)["response"]["error"] == "invalid_client"
+    assert reason in re.search(r"^refused: (.*)$", result.stdout, re.M).group(1)
+    wanted = f"oauth2.yaml:{line_of(key, SHUT_OUT, after=f'  {client}:')}"
+    note = r" \(no 'secrets' there\)" if key == f"{client}:" else ""
+    assert re.search(rf"^decided by: {wanted}{note}$", result.stdout, re.M), result.stdout
 
 
 def test_explain_refused_names_the_culprit(admin, shop):
