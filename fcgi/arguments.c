@@ -36,9 +36,11 @@ static bool is_word(const char *argument, struct str word)
 			continue;
 		while (*argument == '\\')
 			argument++;
-		if (*argument != c)
-			return c == '\0';
-		argument++;
+		/* An argument ends where a NUL was. */
+		if (c == '\0')
+			break;
+		if (*argument++ != c)
+			return false;
 	}
 	while (*argument == '\\')
 		argument++;
@@ -59,10 +61,9 @@ int arguments_count(int argc, char **argv, struct str query)
 	if (query.n == 0 || str_has(query, '=') || argc < 2)
 		return argc;
 	int words = count_words(query);
-	int first = argc - words;
+	/* A server may pass fewer words than there are. */
+	int first = words < argc ? argc - words : 1;
 
-	if (first <= 1)
-		return first == 1 ? 1 : argc;
 	for (int i = first; i < argc; i++) {
 		struct str word;
 

@@ -14,8 +14,8 @@
  *
  * query  QUERY_STRING; empty outside of CGI
  *
- * Returns argc without the arguments at the end that are the query's words; 1
- * if there are as many arguments as words, whatever they are.
+ * Returns argc without the arguments at the end that are the query's words, all
+ * of them or, if there are fewer arguments than words, the first ones.
  */
 int arguments_count(int argc, char **argv, struct str query);
 

@@ -36,21 +36,23 @@ static size_t read_some(char *p, size_t size, int64_t until_us)
 	}
 }
 
-/* The announced length, at most what there is room for; 0 if there is none. */
-static size_t announced_length(const struct http_request *request)
+/* The announced length, at most what there is room for; false if there is none. */
+static bool announced_length(const struct http_request *request, size_t *length)
 {
-	int64_t length = 0;
+	int64_t number = 0;
+	bool announced = str_to_number(
+		http_variable(request, "CONTENT_LENGTH"), INT64_MAX, &number);
 
-	if (!str_to_number(http_variable(request, "CONTENT_LENGTH"), INT64_MAX, &length))
-		return 0;
-	return length < HTTP_BODY_MAX + 1 ? (size_t)length : HTTP_BODY_MAX + 1;
+	*length = number < HTTP_BODY_MAX + 1 ? (size_t)number : HTTP_BODY_MAX + 1;
+	return announced;
 }
 
 static void receive(struct input *input, struct http_request *request)
 {
 	/* The environment lasts as long as the process. */
 	request->variables = (const char *const *)environ;
-	size_t length = announced_length(request), n = 1;
+	size_t length, n = 1;
+	bool announced = announced_length(request, &length);
 
 	while (input->body_len < length && n > 0) {
 		n = read_some(input->body + input->body_len, length - input->body_len,
@@ -60,7 +62,7 @@ static void receive(struct input *input, struct http_request *request)
 	bool whole = input->body_len == length && length <= HTTP_BODY_MAX;
 
 	/* More than announced: only what is there already, as no end of file is promised. */
-	if (length > 0 && whole && read_some(input->rest, sizeof(input->rest), 0) > 0)
+	if (announced && whole && read_some(input->rest, sizeof(input->rest), 0) > 0)
 		whole = false;
 	request->body = (struct str){ input->body, input->body_len };
 	request->body_is_whole = whole;

@@ -8,7 +8,7 @@
 
 #define ARENA_BLOCK 65536
 #define ARENA_MAX (8 * 1024 * 1024)
-#define LAST_RESORT_SIZE 512
+#define LAST_RESORT_SIZE 1024
 
 struct exchange {
 	struct arena *arena;
@@ -43,11 +43,21 @@ static struct str last_resort(struct exchange *exchange, struct audit *audit)
 
 	buf_text(&buf, "Status: 503 Service Unavailable\r\n"
 		       "Content-Type: application/json;charset=UTF-8\r\n"
-		       "Cache-Control: no-store\r\nPragma: no-cache\r\n\r\n{\"error\":\"");
+		       "Cache-Control: no-store\r\nPragma: no-cache\r\n"
+		       "Retry-After: 5\r\n");
+	if (audit->request_id.n > 0) {
+		buf_text(&buf, "X-Request-Id: ");
+		buf_str(&buf, audit->request_id);
+		buf_text(&buf, "\r\n");
+	}
+	buf_text(&buf, "\r\n{\"error\":\"");
 	buf_text(&buf, info->error);
 	buf_text(&buf, "\",\"error_description\":");
 	buf_json(&buf, str_of(info->description));
 	buf_char(&buf, '}');
+	/* The outcome is another now, and no token has left. */
+	audit->event = "request.denied";
+	audit->jti = STR("");
 	audit->reason = REASON_MEMORY;
 	audit->status = info->status;
 	return buf_view(&buf);
@@ -91,7 +101,7 @@ struct str exchange_answer(
 {
 	int64_t begin_us = clock_steady_us();
 	struct http_response response = { 0 };
-	struct audit audit = { .event = "request", .method = AUTH_NONE };
+	struct audit audit = { .event = "request.denied", .method = AUTH_NONE };
 	struct str answer = STR("");
 
 	adopt_configuration(exchange, reload);

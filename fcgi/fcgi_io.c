@@ -6,6 +6,7 @@
 #include <fcgiapp.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -32,13 +33,25 @@ static bool read_body(struct fcgi_io *io, const struct scan *scan)
 	       io->body_len == scan->body_len;
 }
 
+static int make_file(void)
+{
+	return memfd_create("request", MFD_CLOEXEC);
+}
+
 /* The file holds the bytes, and is to be read from its start. */
 static bool fill_file(struct fcgi_io *io, struct str bytes)
 {
 	if (io->file < 0)
-		io->file = memfd_create("request", MFD_CLOEXEC);
+		io->file = make_file();
 	return io->file >= 0 && lseek(io->file, 0, SEEK_SET) == 0 &&
 	       pwrite(io->file, bytes.p, bytes.n, 0) == (ssize_t)bytes.n;
+}
+
+/* libfcgi only frees them. */
+static void wipe_variables(char **variables)
+{
+	for (size_t i = 0; variables[i] != NULL; i++)
+		secret_wipe(variables[i], strlen(variables[i]));
 }
 
 /* The kernel wipes the pages before anybody else gets them. */
@@ -65,12 +78,13 @@ struct fcgi_io *fcgi_io_new(void)
 
 	if (io == NULL)
 		return NULL;
-	io->file = -1;
+	/* Now, so that a lack of descriptors later does not cost a request. */
+	io->file = make_file();
 	/* Else a close may wait for the peer for two seconds. */
 	if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "10", 1) != 0 ||
 		setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "10", 1) != 0 ||
-		FCGX_Init() != 0) {
-		free(io);
+		io->file < 0 || FCGX_Init() != 0) {
+		fcgi_io_free(io);
 		return NULL;
 	}
 	return io;
@@ -99,7 +113,8 @@ enum reason fcgi_io_receive(struct fcgi_io *io, struct str bytes, const struct s
 	/* FCGX_Accept_r first finishes the request before, and would close the file. */
 	io->request.keepConnection = 1;
 	if (FCGX_Accept_r(&io->request) != 0) {
-		io->file = -1;
+		/* libfcgi has closed it. */
+		io->file = make_file();
 		return REASON_INTERNAL;
 	}
 	io->wants_keep = io->request.keepConnection != 0;
@@ -121,6 +136,7 @@ enum reason fcgi_io_send(struct fcgi_io *io, int fd, struct str answer, bool *ke
 	io->request.ipcFd = fd;
 	/* The caller closes it: libfcgi would wait for the peer to do so. */
 	io->request.keepConnection = 1;
+	wipe_variables(io->request.envp);
 	FCGX_PutStr(answer.p, len, io->request.out);
 	FCGX_Finish_r(&io->request);
 	secret_wipe(io->body, io->body_len);

@@ -32,11 +32,10 @@ static bool split_host(struct str text, struct str *host, struct str *port)
 
 	while (colon > 0 && text.p[colon - 1] != ':')
 		colon--;
-	int64_t number;
 
 	*host = str_upto(text, colon > 0 ? colon - 1 : 0);
 	*port = str_from(text, colon);
-	return colon > 0 && !str_has(text, '/') && str_to_number(*port, INT64_MAX, &number);
+	return colon > 0 && !str_has(text, '/');
 }
 
 static struct str without_brackets(struct str host)
@@ -93,7 +92,9 @@ static bool parse_host(struct str host, struct str port, bool allow_remote,
 	if (str_eq_nocase(host, STR("localhost")))
 		host = STR("127.0.0.1");
 	if (!str_to_number(port, PORT_MAX, &number) || number == 0) {
-		explain(problem, address->text, "a port is a number from 1 to 65535");
+		explain(problem, address->text,
+			"a port is a number from 1 to 65535; a path with a colon needs a "
+			"slash, as in ./oauth2:sock");
 		return false;
 	}
 	if (!netaddr_parse(host, &ip)) {
@@ -234,8 +235,10 @@ void listener_retire(struct listener *listener)
 {
 	struct stat now;
 
-	if (!listener->made_file)
+	if (!listener->made_file) {
+		listener_close(listener);
 		return;
+	}
 	shutdown(listener->fd, SHUT_RD);
 	/* Somebody may have put another socket there. */
 	if (lstat(listener->address.text, &now) == 0 && now.st_dev == listener->file.st_dev &&

@@ -26,7 +26,7 @@ struct listener {
 /*
  * listener_parse - read PATH or HOST:PORT.
  *
- * What has a slash, or does not end in a colon and a number, is a path.
+ * What has a slash, or no colon, is a path.
  *
  * text          borrowed for the life of *address
  * allow_remote  false: HOST must be a loopback address or "localhost", because whoever
@@ -63,8 +63,9 @@ void listener_adopt(int fd, struct listener *listener);
 /*
  * listener_retire - let no new connection come, and remove the socket's file.
  *
- * Those that wait in the backlog of a socket in the file system can still be accepted.
- * Does nothing to an adopted socket: others may go on to use it.
+ * A socket in the file system is shut down; those that wait in its backlog can still be
+ * accepted.  Any other one is closed, because a shutdown would lose its backlog, or take it
+ * from others that use the socket; it goes on for as long as somebody has it open.
  */
 void listener_retire(struct listener *listener);
 

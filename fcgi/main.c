@@ -9,6 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +24,7 @@
 #define WORKERS_MIN 4
 #define FILE_LIMIT 4352 /* descriptors: a worker's connections, and some */
 #define PROBLEM_SIZE 65536
+#define PERTURB_BYTE 0xa5
 
 /* Exit statuses (interface §1). */
 enum {
@@ -53,6 +57,10 @@ static void harden(void)
 	const struct rlimit no_core = { 0 };
 	struct rlimit files;
 
+#ifdef __GLIBC__
+	/* Libraries free requests and secrets as they are: overwrite what is freed. */
+	mallopt(M_PERTURB, PERTURB_BYTE);
+#endif
 	umask(027);
 	signal(SIGPIPE, SIG_IGN);
 	setrlimit(RLIMIT_CORE, &no_core);
@@ -133,7 +141,7 @@ static int serve_fastcgi(const struct options *options, enum mode mode, struct r
 	if (reason == REASON_NONE) {
 		reload_announce(reload);
 		reason = mode == MODE_ONE
-				 ? worker_run(listener.fd, reload)
+				 ? worker_run(&listener, reload)
 				 : supervisor_run(&listener, worker_count(options), reload);
 	}
 	listener_close(&listener);
@@ -166,7 +174,8 @@ static int serve(const struct options *options, struct buf *problem)
 				  "FastCGI socket yourself say --listen PATH");
 		return STATUS_USAGE;
 	}
-	struct reload *reload = reload_new(config_path(options));
+	struct reload *reload = reload_new(
+		config_path(options), mode == MODE_CGI ? CONFIG_SERVE : CONFIG_CHECK);
 
 	if (reload == NULL)
 		buf_text(problem, reason_info(REASON_MEMORY)->name);

@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WORKERS_MAX 1024
 #define SOCKET_MODE 0660
@@ -58,6 +59,16 @@ static bool wrong(struct buf *problem, const char *what, const char *value)
 	buf_text(problem, value);
 	buf_char(problem, '\'');
 	return false;
+}
+
+/* word: the last one that was read, unless a letter in its midst is what is wrong. */
+static bool refuse_option(struct buf *problem, const char *word)
+{
+	const char letter[] = { '-', (char)optopt, '\0' };
+	bool is_letter = optopt != 0 && optopt < OPTION_LISTEN && strchr("ch", optopt) == NULL;
+
+	return wrong(problem,
+		"unknown option, or one that takes no value:", is_letter ? letter : word);
 }
 
 static bool parse_mode(const char *text, mode_t *mode)
@@ -132,8 +143,7 @@ bool options_parse(int argc, char **argv, struct options *options, struct buf *p
 		if (code == ':')
 			return wrong(problem, "a value is missing after", word);
 		if (!take_option(code, options, &raw))
-			return wrong(
-				problem, "unknown option, or one that takes no value:", word);
+			return refuse_option(problem, word);
 	}
 	if (optind < argc)
 		return wrong(problem, "there is nothing to do with", argv[optind]);

@@ -15,11 +15,13 @@
 
 struct reload {
 	char *path;
+	enum config_depth depth;
 	struct config *active;   /* in use; NULL before the first good load */
 	struct config *rejected; /* the last attempt, if it was no good */
 	struct log log;
 	char *log_file; /* open as log.fd; NULL: log.fd is standard error */
 	int64_t checked_us;
+	bool retrying; /* the last attempt may do better without any change */
 	unsigned generation;
 	bool quiet;
 };
@@ -132,17 +134,37 @@ static void announce(const struct reload *reload, const struct config *config)
 		reload, doubtful ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "config.loaded", config);
 }
 
-static void reject(struct reload *reload, struct config *config)
+/* was_retrying: it was logged already that loading fails for the moment. */
+static void reject(struct reload *reload, struct config *config, bool was_retrying)
 {
 	config_free(reload->rejected);
 	reload->rejected = config;
-	log_outcome(reload, LOG_LEVEL_ERROR, "config.rejected", config);
+	if (!was_retrying || !reload->retrying)
+		log_outcome(reload, LOG_LEVEL_ERROR, "config.rejected", config);
 	config_release_text(config);
+}
+
+static void reject_for_memory(const struct reload *reload, bool was_retrying)
+{
+	if (!was_retrying && !reload->quiet)
+		log_message(&reload->log, LOG_LEVEL_ERROR, "config.rejected",
+			str_of(reason_info(REASON_MEMORY)->name));
+}
+
+/* Have the log as the configuration in use wants it. */
+static void adopt_log(struct reload *reload, bool reopen)
+{
+	const struct log_settings *settings = &config_snapshot(reload->active)->log;
+
+	if ((reopen || !log_is_as_set(reload, settings)) &&
+		open_log(reload, settings) != REASON_NONE)
+		log_is_unavailable(reload, settings, errno);
 }
 
 static struct config *load(struct reload *reload)
 {
-	struct config *config = config_load(reload->path, CONFIG_SERVE, clock_wall_ms() / 1000);
+	struct config *config = config_load(
+		reload->path, reload->depth, clock_wall_ms() / 1000);
 
 	reload->checked_us = clock_steady_us();
 	return config;
@@ -151,33 +173,29 @@ static struct config *load(struct reload *reload)
 static void load_again(struct reload *reload, bool reopen_log)
 {
 	struct config *config = load(reload);
+	bool good = config != NULL && config_snapshot(config) != NULL;
+	bool was_retrying = reload->retrying;
 
-	if (config == NULL) {
-		if (!reload->quiet)
-			log_message(&reload->log, LOG_LEVEL_ERROR, "config.rejected",
-				str_of(reason_info(REASON_MEMORY)->name));
-		return;
-	}
-	const struct snapshot *snapshot = config_snapshot(config);
-
-	if (snapshot == NULL) {
-		reject(reload, config);
-		return;
-	}
-	publish(reload, config);
-	if ((reopen_log || !log_is_as_set(reload, &snapshot->log)) &&
-		open_log(reload, &snapshot->log) != REASON_NONE)
-		log_is_unavailable(reload, &snapshot->log, errno);
-	announce(reload, config);
+	reload->retrying = config == NULL || (!good && config_is_transient(config));
+	if (good)
+		publish(reload, config);
+	adopt_log(reload, reopen_log);
+	if (good)
+		announce(reload, config);
+	else if (config != NULL)
+		reject(reload, config, was_retrying);
+	else
+		reject_for_memory(reload, was_retrying);
 }
 
-struct reload *reload_new(const char *path)
+struct reload *reload_new(const char *path, enum config_depth depth)
 {
 	struct reload *reload = calloc(1, sizeof(*reload));
 
 	if (reload == NULL)
 		return NULL;
 	reload->log = (struct log){ .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO };
+	reload->depth = depth;
 	reload->path = strdup(path);
 	if (reload->path == NULL) {
 		free(reload);
@@ -207,11 +225,9 @@ enum reason reload_start(struct reload *reload, struct buf *problems)
 
 	if (snapshot == NULL) {
 		render_problems(problems, config_diag(config), "\n");
-		config_free(reload->rejected);
-		reload->rejected = config;
+		config_free(config);
 		return REASON_CONFIG;
 	}
-	publish(reload, config);
 	enum reason reason = open_log(reload, &snapshot->log);
 
 	if (reason == REASON_FILE_OPEN) {
@@ -220,6 +236,10 @@ enum reason reload_start(struct reload *reload, struct buf *problems)
 		buf_text(problems, strerror(errno));
 		buf_char(problems, '\n');
 	}
+	if (reason == REASON_NONE)
+		publish(reload, config);
+	else
+		config_free(config);
 	return reason;
 }
 
@@ -232,7 +252,7 @@ void reload_check(struct reload *reload)
 	if (latest == NULL || now_us - reload->checked_us < CHECK_INTERVAL_US)
 		return;
 	reload->checked_us = now_us;
-	if (watch_changed(config_watch(latest)))
+	if (reload->retrying || watch_changed(config_watch(latest)))
 		load_again(reload, false);
 }
 

@@ -12,11 +12,12 @@ struct reload;
 /*
  * reload_new - nothing is loaded yet; the log goes to standard error.
  *
- * path  of the main configuration file; copied
+ * path   of the main configuration file; copied
+ * depth  what a load looks at
  *
  * Returns new (reload_free), or NULL: out of memory.
  */
-NODISCARD struct reload *reload_new(const char *path);
+NODISCARD struct reload *reload_new(const char *path, enum config_depth depth);
 void reload_free(struct reload *reload);
 
 /*
@@ -25,8 +26,7 @@ void reload_free(struct reload *reload);
  * problems  [out] appended: what is wrong, one line each
  *
  * Returns REASON_NONE; REASON_CONFIG; REASON_FILE_OPEN, the log cannot be
- * opened (the configuration is in use, the log is standard error);
- * REASON_MEMORY.
+ * opened; REASON_MEMORY.  On failure there is nothing to serve.
  */
 NODISCARD enum reason reload_start(struct reload *reload, struct buf *problems);
 
@@ -34,13 +34,14 @@ NODISCARD enum reason reload_start(struct reload *reload, struct buf *problems);
  * reload_check - load again if a file has changed; looks at most once a second.
  *
  * A configuration that does not load is logged once, and the one in use stays
- * until the files change again.  Whatever reload_snapshot gave before is gone
+ * until the files change again; what failed for a moment's lack of descriptors
+ * or memory is tried again at each look.  Whatever reload_snapshot gave before is gone
  * after a good load: call it between two requests only.
  */
 void reload_check(struct reload *reload);
 
-/* reload_force - load now, whether something has changed or not, and open the log's file anew.
- */
+/* reload_force - load now, whether something has changed or not, and open the log's file anew,
+ * also when the load is no good. */
 void reload_force(struct reload *reload);
 
 /* reload_announce - log "config.loaded" for what reload_start has loaded. */

@@ -52,7 +52,7 @@ static void be_worker(struct supervisor *supervisor, pid_t parent)
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 		exit(EXIT_FAILURE);
 	reload_be_quiet(supervisor->reload);
-	enum reason reason = worker_run(supervisor->listener->fd, supervisor->reload);
+	enum reason reason = worker_run(supervisor->listener, supervisor->reload);
 
 	exit(reason == REASON_NONE ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -32,10 +32,16 @@
 #define STOP_PARTIAL_US (9 * SECOND_US / 10) /* a peer that has begun may end */
 #define SEND_TIMEOUT_S 2                     /* for a peer that does not take its answer */
 
+/* Why a request is not answered; for the log. */
+#define BROKEN "not FastCGI or unsafe"
+#define TOO_LARGE "too large"
+#define TOO_SLOW "too slow"
+#define NO_MEMORY "no memory"
+
 struct worker {
 	int epoll_fd;
 	int signal_fd;
-	int listen_fd; /* borrowed */
+	struct listener *listener; /* borrowed; closed when told to stop */
 	bool listening;
 	bool stopping;
 	int64_t resume_us; /* when to listen again; 0: not paused */
@@ -53,10 +59,20 @@ static bool watch_fd(struct worker *worker, int fd, uint32_t events, void *tag)
 	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+/* Close a connection with a request that is not answered. */
+static void drop(struct worker *worker, struct connection *connection, const char *why)
+{
+	const struct log_field reason = { .name = "reason", .text = str_of(why) };
+
+	log_write(
+		reload_log(worker->reload), LOG_LEVEL_WARNING, "connection.closed", &reason, 1);
+	pool_close(worker->pool, connection);
+}
+
 static void watch_connection(struct worker *worker, struct connection *connection)
 {
 	if (!connection->watched && !watch_fd(worker, connection->fd, EPOLLIN, connection))
-		pool_close(worker->pool, connection);
+		drop(worker, connection, NO_MEMORY);
 	else
 		connection->watched = true;
 }
@@ -72,7 +88,7 @@ static void listen_on(struct worker *worker)
 	const uint32_t events = EPOLLIN | EPOLLEXCLUSIVE;
 
 	worker->resume_us = 0;
-	if (watch_fd(worker, worker->listen_fd, events, &worker->listen_fd))
+	if (watch_fd(worker, worker->listener->fd, events, worker->listener))
 		worker->listening = true;
 	else
 		listen_pause(worker);
@@ -81,7 +97,7 @@ static void listen_on(struct worker *worker)
 static void listen_off(struct worker *worker)
 {
 	if (worker->listening)
-		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->listen_fd, NULL);
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->listener->fd, NULL);
 	worker->listening = false;
 }
 
@@ -119,8 +135,10 @@ static void serve(struct worker *worker, struct connection *connection, struct s
 	bool keep = false;
 
 	reload_check(worker->reload);
-	if (fcgi_io_receive(worker->io, bytes, &connection->scan, &request) != REASON_NONE) {
-		pool_close(worker->pool, connection);
+	enum reason reason = fcgi_io_receive(worker->io, bytes, &connection->scan, &request);
+
+	if (reason != REASON_NONE) {
+		drop(worker, connection, reason == REASON_MEMORY ? NO_MEMORY : BROKEN);
 		return;
 	}
 	struct str answer = exchange_answer(worker->exchange, worker->reload, &request);
@@ -140,8 +158,12 @@ static void await_rest(
 {
 	bool kept = p == connection->bytes;
 
-	if (n >= REQUEST_MAX || (!kept && !pool_reserve(worker->pool, connection, n))) {
-		pool_close(worker->pool, connection);
+	if (n >= REQUEST_MAX) {
+		drop(worker, connection, TOO_LARGE);
+		return;
+	}
+	if (!kept && !pool_reserve(worker->pool, connection, n)) {
+		drop(worker, connection, NO_MEMORY);
 		return;
 	}
 	if (!kept) {
@@ -157,7 +179,7 @@ static void judge(
 {
 	fcgi_scan(&connection->scan, p, n, HTTP_BODY_MAX);
 	if (connection->scan.verdict == SCAN_BROKEN)
-		pool_close(worker->pool, connection);
+		drop(worker, connection, BROKEN);
 	else if (connection->scan.verdict == SCAN_INCOMPLETE)
 		await_rest(worker, connection, p, n);
 	else
@@ -189,7 +211,7 @@ static void look_at_start(struct worker *worker, struct connection *connection)
 static void look_at_rest(struct worker *worker, struct connection *connection)
 {
 	if (!pool_reserve(worker->pool, connection, 1)) {
-		pool_close(worker->pool, connection);
+		drop(worker, connection, NO_MEMORY);
 		return;
 	}
 	ssize_t n = recv(connection->fd, connection->bytes + connection->bytes_len,
@@ -224,10 +246,10 @@ static void make_room(struct worker *worker)
 
 	if (victim == NULL)
 		victim = pool_oldest(worker->pool, POOL_DRAINING);
-	if (victim == NULL)
-		victim = pool_oldest(worker->pool, POOL_PARTIAL);
 	if (victim != NULL)
 		pool_close(worker->pool, victim);
+	else if (pool_oldest(worker->pool, POOL_PARTIAL) != NULL)
+		drop(worker, pool_oldest(worker->pool, POOL_PARTIAL), NO_MEMORY);
 }
 
 static bool is_shortage(int error)
@@ -238,11 +260,11 @@ static bool is_shortage(int error)
 /* The next connection of the backlog, or -1, with the listener set aside if that helps. */
 static int take(struct worker *worker)
 {
-	int fd = accept4(worker->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(worker->listener->fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0 && is_shortage(errno) && pool_oldest_idle(worker->pool) != NULL) {
 		pool_close(worker->pool, pool_oldest_idle(worker->pool));
-		fd = accept4(worker->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept4(worker->listener->fd, NULL, NULL, SOCK_CLOEXEC);
 	}
 	if (fd >= 0)
 		return fd;
@@ -294,6 +316,8 @@ static void stop(struct worker *worker)
 	for (unsigned i = 0; i < CONNECTION_MAX && accept_one(worker); i++)
 		;
 	listen_off(worker);
+	/* While one of us has it open, the kernel takes connections that nobody will serve. */
+	listener_close(worker->listener);
 	worker->resume_us = 0;
 	close_kept(worker);
 	/* From here on the limits count from now. */
@@ -324,6 +348,14 @@ static int64_t limit_us(const struct worker *worker, enum pool_state state)
 	return worker->stopping ? STOP_PARTIAL_US : REQUEST_LIMIT_US;
 }
 
+static void close_late(struct worker *worker, struct connection *connection)
+{
+	if (connection->state == POOL_PARTIAL)
+		drop(worker, connection, TOO_SLOW);
+	else
+		pool_close(worker->pool, connection);
+}
+
 /* Close what is over its limit.  Returns when the next one will be. */
 static int64_t expire(struct worker *worker, int64_t now_us)
 {
@@ -334,7 +366,7 @@ static int64_t expire(struct worker *worker, int64_t now_us)
 		struct connection *oldest = pool_oldest(worker->pool, state);
 
 		while (limit > 0 && oldest != NULL && now_us - oldest->since_us >= limit) {
-			pool_close(worker->pool, oldest);
+			close_late(worker, oldest);
 			oldest = pool_oldest(worker->pool, state);
 		}
 		if (limit > 0 && oldest != NULL && oldest->since_us + limit < next_us)
@@ -367,7 +399,7 @@ static void handle(struct worker *worker, const struct epoll_event *events, int 
 	for (int i = 0; i < count; i++) {
 		void *tag = events[i].data.ptr;
 
-		if (tag == &worker->listen_fd) {
+		if (tag == worker->listener) {
 			has_new = true;
 		} else if (tag == &worker->signal_fd) {
 			has_signal = true;
@@ -414,7 +446,7 @@ static enum reason open_worker(struct worker *worker)
 	worker->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (worker->epoll_fd < 0 || worker->signal_fd < 0)
 		return REASON_INTERNAL;
-	if (fcntl(worker->listen_fd, F_SETFL, O_NONBLOCK) != 0)
+	if (fcntl(worker->listener->fd, F_SETFL, O_NONBLOCK) != 0)
 		return REASON_INTERNAL;
 	if (!watch_fd(worker, worker->signal_fd, EPOLLIN, &worker->signal_fd))
 		return REASON_INTERNAL;
@@ -434,12 +466,12 @@ static void close_worker(struct worker *worker)
 		close(worker->signal_fd);
 }
 
-enum reason worker_run(int listen_fd, struct reload *reload)
+enum reason worker_run(struct listener *listener, struct reload *reload)
 {
 	struct worker worker = {
 		.epoll_fd = -1,
 		.signal_fd = -1,
-		.listen_fd = listen_fd,
+		.listener = listener,
 		.reload = reload,
 	};
 	struct epoll_event events[EVENT_MAX];

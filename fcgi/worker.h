@@ -3,6 +3,7 @@
 #ifndef FCGI_WORKER_H
 #define FCGI_WORKER_H
 
+#include "listener.h"
 #include "reload.h"
 
 /*
@@ -12,12 +13,12 @@
  * it is there, so that no silent, slow or broken peer stops the others.
  * SIGHUP reloads.  The four signals stay blocked in the calling process.
  *
- * listen_fd  listening socket, made non-blocking; borrowed
- * reload     started
+ * listener  made non-blocking; borrowed, and closed when it is told to stop
+ * reload    started
  *
  * Returns REASON_NONE when it was told to stop and has answered what was
  * there; REASON_MEMORY or REASON_INTERNAL if it cannot start.
  */
-NODISCARD enum reason worker_run(int listen_fd, struct reload *reload);
+NODISCARD enum reason worker_run(struct listener *listener, struct reload *reload);
 
 #endif

@@ -14,4 +14,4 @@ program=/usr/local/libexec/oauth2.fcgi
 config=/etc/oauth2-fcgi/oauth2.yaml
 
 # exec: the host's signals must reach the program itself.
-exec "$program" --config "$config"
+OAUTH2_CONFIG=$config exec "$program"

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,6 +77,26 @@ enum reason file_read(
 		file_clear(content);
 	errno = error;
 	return reason;
+}
+
+bool file_can_append(const char *path)
+{
+	char memory[PATH_MAX + 2];
+	struct buf directory = buf_init(memory, sizeof(memory));
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+		return true;
+	if (errno != ENOENT)
+		return false;
+	buf_str(&directory, file_directory(path));
+	buf_text(&directory, ".");
+	buf_char(&directory, '\0');
+	return faccessat(AT_FDCWD, memory, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 struct str file_directory(const char *path)

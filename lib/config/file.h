@@ -24,6 +24,10 @@ enum file_kind {
 NODISCARD enum reason file_read(
 	const char *path, enum file_kind kind, size_t size_max, struct buf *content);
 
+/* file_can_append - could the file be written, or made if it is not there?  If not, errno says
+ * why.  Nothing is opened or made. */
+bool file_can_append(const char *path);
+
 /* file_directory - the path's directory with its slash, borrowed from path; empty: it names
  * none. */
 struct str file_directory(const char *path);

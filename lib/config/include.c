@@ -65,6 +65,8 @@ static void read_included(struct loader *loader, const struct yaml_node *name, s
 static int stop_at_error(const char *path, int error)
 {
 	(void)path;
+	/* For the caller of glob(3). */
+	errno = error;
 	return error != ENOENT && error != ENOTDIR;
 }
 
@@ -81,6 +83,7 @@ static bool find_matches(struct loader *loader, const struct yaml_node *name,
 		loader->reader.out_of_memory = true;
 		break;
 	default:
+		loader_note_error(loader, errno);
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(name),
 			"%s: a directory of this pattern cannot be read",
 			quote_of(name->text).text);
@@ -167,12 +170,16 @@ static void include_pattern(
 		!find_matches(loader, name, pattern, &matches))
 		return;
 	for (size_t i = 0; i < matches.gl_pathc; i++) {
+		struct yaml_node match = *name;
 		struct str path;
 
-		if (arena_copy(loader->reader.scratch, str_of(matches.gl_pathv[i]), &path))
-			read_included(loader, name, path);
-		else
+		if (!arena_copy(loader->reader.scratch, str_of(matches.gl_pathv[i]), &path)) {
 			loader->reader.out_of_memory = true;
+			break;
+		}
+		/* Messages name the file, at the place of the pattern. */
+		match.text = str_from(path, directory.n);
+		read_included(loader, &match, path);
 	}
 	globfree(&matches);
 }

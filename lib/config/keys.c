@@ -180,6 +180,16 @@ static void make_signer(struct loader *loader)
 	}
 }
 
+/* If not, the active key may be one of those that were refused. */
+static bool all_are_mappings(const struct yaml_node *list)
+{
+	const struct yaml_node *item = list->child;
+
+	while (item != NULL && item->kind == YAML_MAPPING)
+		item = item->next;
+	return item == NULL;
+}
+
 void keys_load(struct loader *loader)
 {
 	struct keyring *keyring = &loader->snapshot->keyring;
@@ -196,7 +206,7 @@ void keys_load(struct loader *loader)
 
 	for (const struct yaml_node *item = name->next->child; item != NULL; item = item->next)
 		load_key(loader, item, key++);
-	if (keyring->active == NULL)
+	if (keyring->active == NULL && all_are_mappings(name->next))
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(name),
 			keyring->count == 0 ? "at least one signing key is needed"
 					    : "one key must be active, and none is");

@@ -15,6 +15,7 @@ struct config {
 	struct watch *watch;
 	struct yaml *yaml;         /* NULL: released */
 	struct snapshot *snapshot; /* NULL: there were errors */
+	bool transient;
 };
 
 /* Read the main file; false with the problem reported. */
@@ -70,7 +71,7 @@ static bool load(struct config *config, struct loader *loader, const char *path)
 		seal(loader, config);
 	}
 	diag_sort(config->diag);
-	return !loader->reader.out_of_memory;
+	return !loader->reader.out_of_memory && !diag_is_out_of_memory(config->diag);
 }
 
 static struct config *config_new(void)
@@ -140,6 +141,7 @@ struct config *config_load(const char *path, enum config_depth depth, int64_t no
 	};
 	bool done = load(config, &loader, path);
 
+	config->transient = loader.transient;
 	if (config->snapshot == NULL)
 		snapshot_free(snapshot);
 	if (done)
@@ -167,6 +169,11 @@ const struct diag *config_diag(const struct config *config)
 const struct snapshot *config_snapshot(const struct config *config)
 {
 	return config->snapshot;
+}
+
+bool config_is_transient(const struct config *config)
+{
+	return config->transient;
 }
 
 const struct watch *config_watch(const struct config *config)

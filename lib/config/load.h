@@ -8,8 +8,12 @@
 #include "util/diag.h"
 
 enum config_depth {
-	CONFIG_SERVE, /* what serving needs */
-	CONFIG_CHECK, /* also what costs time: do the halves of each key belong together? */
+	CONFIG_SERVE, /* what one answer needs: for a process that ends with it */
+	/*
+	 * Also what costs time or shows only later: do the halves of each key belong
+	 * together, can the log's file be written?
+	 */
+	CONFIG_CHECK,
 };
 
 struct config;
@@ -31,6 +35,10 @@ const struct diag *config_diag(const struct config *config);
 
 /* config_snapshot - borrowed; NULL if there were errors. */
 const struct snapshot *config_snapshot(const struct config *config);
+
+/* config_is_transient - did a lack of descriptors or memory, or a disk, keep a file from being
+ * read?  Then the same files may load when they are tried again. */
+bool config_is_transient(const struct config *config);
 
 /* config_watch - the files and directories that were read, with their stamps; borrowed. */
 const struct watch *config_watch(const struct config *config);

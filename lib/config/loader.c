@@ -30,11 +30,21 @@ bool loader_read_file(struct loader *loader, struct str path, const struct yaml_
 	enum reason reason = file_read(path.p, kind, size_max, content);
 	int error = errno;
 
+	if (reason == REASON_FILE_OPEN)
+		loader_note_error(loader, error);
 	if (reason == REASON_MEMORY)
 		loader->reader.out_of_memory = true;
 	else if (reason != REASON_NONE)
 		report(loader, path, name, reason, error);
 	return reason == REASON_NONE;
+}
+
+void loader_note_error(struct loader *loader, int error)
+{
+	static const int transient[] = { EMFILE, ENFILE, ENOMEM, EIO };
+
+	for (size_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++)
+		loader->transient = loader->transient || error == transient[i];
 }
 
 void loader_watch(struct loader *loader, const char *path)

@@ -20,6 +20,7 @@ struct loader {
 	enum config_depth depth;
 	bool has_state;  /* a state store is configured */
 	bool incomplete; /* a file could not be read, so what it defines is not known */
+	bool transient;  /* a file could not be read, and perhaps can the next time */
 };
 
 /*
@@ -35,6 +36,9 @@ struct loader {
 NODISCARD bool loader_read_file(struct loader *loader, struct str path,
 	const struct yaml_node *name, enum file_kind kind, size_t size_max,
 	struct buf *content);
+
+/* loader_note_error - remember whether an errno of opening or reading is transient. */
+void loader_note_error(struct loader *loader, int error);
 
 /* loader_watch - watch a file or directory. */
 void loader_watch(struct loader *loader, const char *path);

@@ -42,6 +42,12 @@ static bool text_is_good(struct reader *reader, const struct schema_key *key, in
 			key->name);
 		return false;
 	}
+	if (key->max > 0 && node->text.n > (size_t)key->max) {
+		diag_add(reader->diag, DIAG_ERROR, yaml_place(node),
+			"\"%s\" has %zu bytes; at most %lld are allowed", key->name,
+			node->text.n, (long long)key->max);
+		return false;
+	}
 	if (key->check != NULL && node->text.n > 0 && !key->check(node->text)) {
 		refuse_text(reader, key, node);
 		return false;

@@ -36,7 +36,7 @@ struct schema_key {
 	size_t offset;       /* of the value in the target */
 	const char *initial; /* what holds without the key, as plain text; NULL: zero */
 	int64_t min;         /* numbers; texts and lists: 1 is "not empty" */
-	int64_t max;
+	int64_t max;         /* numbers; texts: bytes, 0 is "any" */
 	bool (*check)(struct str text); /* texts: NULL: anything goes */
 	const char *expected;           /* what check wants */
 	const struct schema_names *names;

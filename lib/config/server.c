@@ -5,7 +5,11 @@
 #include "config/quote.h"
 #include "util/uri.h"
 
+#include <errno.h>
+#include <string.h>
+
 #define PORT_MAX 65535
+#define URL_MAX 1024 /* bytes; it must fit into headers and the audience of assertions */
 #define REDIS_DATABASE_MAX 65535
 #define WINDOW_MAX 86400
 #define FAILURES_MAX 1000000
@@ -231,8 +235,8 @@ static const struct schema log_schema = SCHEMA(log_keys);
 static const struct schema metrics_schema = SCHEMA(metrics_keys);
 
 static const struct schema_key server_keys[] = {
-	{ "issuer", read_url, FIELD(issuer), .required = true },
-	{ "base_url", read_url, FIELD(base_url) },
+	{ "issuer", read_url, FIELD(issuer), .max = URL_MAX, .required = true },
+	{ "base_url", read_url, FIELD(base_url), .max = URL_MAX },
 	{ "require_tls", schema_bool, FIELD(require_tls) },
 	{ "trusted_proxies", schema_netmasks, FIELD(trusted_proxies) },
 	{ "access_token", schema_mapping, FIELD(access_token), .schema = &access_token_schema },
@@ -244,7 +248,7 @@ static const struct schema_key server_keys[] = {
 	{ "assertions", schema_mapping, FIELD(assertions), .schema = &assertion_schema },
 	{ "throttle", schema_mapping, FIELD(throttle), .schema = &throttle_schema },
 	{ "endpoints", schema_mapping, .schema = &endpoint_schema },
-	{ "cors_origins", schema_texts, FIELD(cors_origins), .check = is_origin,
+	{ "cors_origins", schema_texts, FIELD(cors_origins), .max = URL_MAX, .check = is_origin,
 		.expected =
 			"an origin such as https://app.example.com, in lower case, without a "
 			"path" },
@@ -355,6 +359,20 @@ static void set_metrics_allowed_ips(struct loader *loader)
 	loader->snapshot->metrics_allowed_ips = (struct netmask_list){ masks, count };
 }
 
+static void check_log_file(struct loader *loader)
+{
+	const struct yaml_node *key = find_in(loader, STR("log"), STR("file"));
+	struct str path = loader->snapshot->log.file;
+
+	if (loader->depth != CONFIG_CHECK || path.n == 0 || file_can_append(path.p))
+		return;
+	int error = errno;
+
+	loader_note_error(loader, error);
+	diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(key->next),
+		"%s cannot be written: %s", quote_of(path).text, strerror(error));
+}
+
 void server_load(struct loader *loader)
 {
 	struct snapshot *snapshot = loader->snapshot;
@@ -369,4 +387,5 @@ void server_load(struct loader *loader)
 	set_endpoint(loader, STR("revocation"), &snapshot->revocation);
 	check_reuse(loader);
 	set_metrics_allowed_ips(loader);
+	check_log_file(loader);
 }

@@ -23,6 +23,7 @@ struct diag {
 	size_t found;
 	size_t error_count;
 	size_t kept_warning_count;
+	bool out_of_memory;
 };
 
 static size_t least(size_t a, size_t b)
@@ -109,6 +110,7 @@ static bool make_room(struct diag *diag, enum diag_severity severity)
 	size_t size = diag->size == 0 ? 16 : 2 * diag->size;
 	struct kept *kept = reallocarray(diag->kept, size, sizeof(*kept));
 
+	diag->out_of_memory = diag->out_of_memory || kept == NULL;
 	if (kept == NULL)
 		return false;
 	diag->kept = kept;
@@ -152,6 +154,7 @@ void diag_add(struct diag *diag, enum diag_severity severity, struct place place
 	entry.file = strdup(place.file);
 	if (entry.text == NULL || entry.file == NULL) {
 		free_entry(&entry);
+		diag->out_of_memory = true;
 		return;
 	}
 	diag->kept[diag->count] = (struct kept){
@@ -166,6 +169,11 @@ void diag_add(struct diag *diag, enum diag_severity severity, struct place place
 size_t diag_error_count(const struct diag *diag)
 {
 	return diag->error_count;
+}
+
+bool diag_is_out_of_memory(const struct diag *diag)
+{
+	return diag->out_of_memory;
 }
 
 size_t diag_count(const struct diag *diag)

@@ -43,6 +43,9 @@ void diag_add(struct diag *diag, enum diag_severity severity, struct place place
 
 size_t diag_error_count(const struct diag *diag);
 
+/* diag_is_out_of_memory - was a problem lost for want of memory? */
+bool diag_is_out_of_memory(const struct diag *diag);
+
 /* diag_count, diag_get - the kept problems, sorted by diag_sort, else in the order of finding.
  */
 size_t diag_count(const struct diag *diag);

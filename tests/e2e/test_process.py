@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """oauth2.fcgi as a process: how it is started, what signals do, and what bad peers cannot do."""
 
+import base64
 import functools
 import hashlib
 import json
@@ -248,6 +249,8 @@ def test_cgi_token(start, keys):
     (b"x", 3000000000, 413),
     (raw.TOKEN_BODY, "", 411),
     (b"", "-1", 400),
+    (b"x", "0", 400),
+    (raw.TOKEN_BODY, "00", 400),
 ])
 def test_cgi_body(start, body, length, expected):
     answer, status, _ = run_cgi(start, body, CONTENT_LENGTH=str(length))
@@ -284,6 +287,29 @@ def test_cgi_wrapper_keeps_its_options(start, keys):
     check_token(answer, keys)
 
 
+@pytest.mark.parametrize("query", ["a+b", "x+y+z", "--config+/nonexistent", "a%00b+c", "+", "++++++"])
+def test_cgi_query_drops_no_option(start, keys, query):
+    """As many words as arguments, more, or fewer: the operator's --config stays."""
+    answer, _, _ = run_cgi(start, raw.TOKEN_BODY, CONTENT_LENGTH=str(len(raw.TOKEN_BODY)), QUERY_STRING=query)
+    check_token(answer, keys)
+
+
+def test_cgi_words_of_a_query_that_was_cut(start, place, keys):
+    """A server passes the first words only, if there are very many."""
+    answer, _, _ = run_cgi(start, raw.TOKEN_BODY, ["--config", "/nonexistent"],
+                           CONTENT_LENGTH=str(len(raw.TOKEN_BODY)),
+                           QUERY_STRING="--config+/nonexistent+a+b+c", OAUTH2_CONFIG=str(place / "oauth2.yaml"))
+    check_token(answer, keys)
+
+
+def test_cgi_without_its_log(start, place, keys):
+    write(place / "oauth2.yaml", config_text(keys, "log: {file: no/such/directory/log}\n"))
+    answer, status, errors = run_cgi(start, raw.TOKEN_BODY, CONTENT_LENGTH=str(len(raw.TOKEN_BODY)))
+    assert (answer.status, status) == (503, 0)
+    assert answer.headers["retry-after"]
+    assert f"{place}/no/such/directory/log" in errors
+
+
 # Starting and failing to
 
 def run_to_end(start, *arguments, **options):
@@ -307,6 +333,11 @@ def run_to_end(start, *arguments, **options):
     (["--workers", "0"], "--workers"),
     (["--workers", "1025"], "--workers"),
     (["--workers", "two"], "--workers"),
+    (["--listen", "localhost:90O0"], "localhost:90O0"),
+    (["--listen", "oauth2:sock"], "slash"),
+    (["-zz"], "'-z'"),
+    (["-z"], "'-z'"),
+    (["--help=x"], "'--help=x'"),
     (["--socket-mode", "0888"], "--socket-mode"),
     (["--socket-mode", "01777"], "--socket-mode"),
     (["--lisen", "x"], "--lisen"),
@@ -355,6 +386,27 @@ def test_log_that_cannot_be_opened(start, place, keys):
     status, _, errors = run_to_end(start, *start.config, "--listen", str(place / "s"))
     assert status == 1
     assert f"{place}/no/such/directory/log" in errors
+
+
+def mixed_key(keys, path):
+    """A P-256 key whose public half is another key's."""
+    halves = [subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-outform", "DER"],
+                             check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout for _ in range(2)]
+    # RFC 5915: the public point is the last 65 bytes.
+    der = halves[0][:-65] + halves[1][-65:]
+    path.write_text("-----BEGIN EC PRIVATE KEY-----\n" + base64.encodebytes(der).decode() +
+                    "-----END EC PRIVATE KEY-----\n")
+    path.chmod(0o600)
+    text = config_text(keys).replace(f"{keys}/rsa.pem", str(path))
+    assert str(path) in text
+    return text
+
+
+def test_halves_of_a_key_at_start(start, place, keys):
+    write(place / "oauth2.yaml", mixed_key(keys, place / "mixed.pem"))
+    status, _, errors = run_to_end(start, *start.config, "--listen", str(place / "s"))
+    assert status == 1
+    assert f"{place}/oauth2.yaml:3:12: error: " in errors and "do not belong together" in errors
 
 
 def test_configuration_from_the_environment(start, place, keys):
@@ -428,6 +480,78 @@ def test_closed_standard_descriptors(start, place, keys):
             assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
 
 
+def own_memory(pid):
+    """All that a process can write to, region by region."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, rights, _ = line.split(maxsplit=2)
+            begin, end = (int(edge, 16) for edge in span.split("-"))
+            # A sanitizer reserves terabytes for its notes.
+            if "w" in rights and end - begin < 1 << 30:
+                memory.seek(begin)
+                yield memory.read(end - begin)
+
+
+UNPROTECTED = """\
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int option, unsigned long value)
+{
+    return option == 4 /* PR_SET_DUMPABLE */ ? 0 : (int)syscall(SYS_prctl, option, value, 0, 0, 0);
+}
+"""
+
+
+@pytest.fixture
+def readable(place):
+    """An environment in which a process does not hide its memory from its parent; root sees it anyway."""
+    environment = {**os.environ, "ASAN_OPTIONS": "max_free_fill_size=1048576"}
+    if os.geteuid() != 0:
+        (place / "readable.c").write_text(UNPROTECTED)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", place / "readable.so", place / "readable.c"], check=True)
+        environment["LD_PRELOAD"] = str(place / "readable.so")
+    return environment
+
+
+def test_no_secret_stays_in_memory(start, place, keys, readable):
+    secret = "a-secret-that-nobody-else-has-0123456789"
+    write(place / "oauth2.yaml", config_text(keys).replace(digest("secret"), digest(secret)))
+    at = place / "oauth2.sock"
+    server = start([start.program, *start.config, "--workers", "1", "--listen", str(at)], at,
+                   stdin=subprocess.DEVNULL, env=readable).ready()
+    basic = base64.b64encode(f"client:{secret}".encode()).decode()
+    post = raw.TOKEN_BODY.replace(b"secret=secret", b"secret=" + secret.encode())
+    traces = [secret[:24], secret[-24:], basic[:40], basic[-40:]]
+    worker, = server.children()
+
+    def found():
+        return {text for region in own_memory(worker) for text in ["oauth2.yaml", *traces]
+                if text.encode() in region}
+
+    def check_memory():
+        """Of these the path must be there, or what is read is not the program's memory."""
+        raw.wait_until(lambda: found() == {"oauth2.yaml"}, SECOND, "the secret is wiped after the answer")
+
+    for body in (post, post + b"&x=" + b"y" * 20000):
+        request = raw.token_request(body=body)
+        check_token(raw.exchange(at, request), keys)
+        check_memory()
+        with raw.connect(at) as connection:
+            connection.sendall(request[:-9])
+            time.sleep(0.1)
+            connection.sendall(request[-9:])
+            check_token(raw.receive(connection), keys)
+        check_memory()
+    body = b"grant_type=client_credentials"
+    request = raw.token_request(body=body, HTTP_AUTHORIZATION="Basic " + basic)
+    check_token(raw.exchange(at, request), keys)
+    check_memory()
+    # A refused one takes another way.
+    assert server.token(body=body, HTTP_AUTHORIZATION="Basic " + basic + "=").status == 401
+    check_memory()
+
+
 # Signals
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
@@ -443,7 +567,23 @@ def test_idle_end(start, way, number):
     assert all(raw.is_closed(connection) for connection in [kept, *silent])
 
 
-@pytest.mark.parametrize("way", ["unix", "socket on descriptor 0"])
+def test_end_refuses_new_connections_by_tcp(start, keys):
+    """A connection that the kernel accepts and nobody serves would be a lost request."""
+    server = start.listen("--workers", "2", at=("127.0.0.1", free_port())).ready()
+    request = raw.token_request()
+    partial = raw.connect(server.address)
+    partial.sendall(request[:-10])
+    time.sleep(0.2)
+    server.popen.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    with pytest.raises(ConnectionRefusedError):
+        raw.connect(server.address)
+    partial.sendall(request[-10:])
+    check_token(raw.receive(partial), keys)
+    assert server.popen.wait(5) == 0
+
+
+@pytest.mark.parametrize("way", ["unix", "tcp", "socket on descriptor 0"])
 def test_end_answers_what_is_under_way(start, keys, way):
     server = WAYS[way](start).ready()
     connections = [raw.connect(server.address) for _ in range(64)]
@@ -554,6 +694,67 @@ def test_log_is_opened_anew(start, place, keys):
         return server.token().status == 200 and (place / "log").exists() and \
             "token.issued" in (place / "log").read_text()
     raw.wait_until(arrives, SECOND + SLACK_S, "the log goes to a new file")
+
+
+def test_log_is_opened_anew_by_a_broken_file_too(start, place, keys):
+    write(place / "oauth2.yaml", config_text(keys, "log: {file: log}\n"))
+    server = start.listen("--workers", "1").ready()
+    (place / "oauth2.yaml").write_text(BROKEN)
+    (place / "log").rename(place / "log.1")
+    server.popen.send_signal(signal.SIGHUP)
+
+    def arrives():
+        text = (place / "log").read_text() if (place / "log").exists() else ""
+        return server.token().status == 200 and "token.issued" in text and "config.rejected" in text
+    raw.wait_until(arrives, SECOND + SLACK_S, "the log goes to a new file")
+
+
+def test_log_that_cannot_be_written_is_rejected(start, place, keys):
+    server = start.listen("--workers", "1").ready()
+    write(place / "oauth2.yaml", config_text(keys, "log: {file: no/such/directory/log}\n"))
+    line, = raw.wait_until(lambda: server.log("config.rejected"), SECOND + SLACK_S, "it is rejected")
+    assert f"{place}/oauth2.yaml:10:13: error: " in line["message"]
+    check_token(server.token(), keys)
+
+
+def test_halves_of_a_key_at_reload(start, place, keys):
+    server = start.listen("--workers", "1").ready()
+    write(place / "oauth2.yaml", mixed_key(keys, place / "mixed.pem"))
+    line, = raw.wait_until(lambda: server.log("config.rejected"), SECOND + SLACK_S, "it is rejected")
+    assert "do not belong together" in line["message"]
+    check_token(server.token(), keys)
+
+
+def test_lack_of_descriptors_is_no_broken_file(start, place, keys):
+    """A good configuration that cannot be read for the moment is tried again, and logged once."""
+    server = start.inherit().ready()
+    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, hard))
+    write(place / "oauth2.yaml", second_client(keys))
+    raw.wait_until(lambda: server.log("config.rejected"), SECOND + SLACK_S, "it is rejected")
+    time.sleep(2.2)
+    line, = server.log("config.rejected")
+    assert "Too many open files" in line["message"]
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    raw.wait_until(lambda: server.token(body=SECOND_BODY).status == 200, SECOND + SLACK_S, "it is tried again")
+    assert len(server.log("config.rejected")) == 1
+
+
+# Answers without memory
+
+def test_answer_that_does_not_fit(start, place, keys):
+    """The memory of a request is limited; what is above it is told in an answer of its own."""
+    scopes = "".join(f"  {i:0200}:\n" for i in range(20000))
+    write(place / "oauth2.yaml", config_text(keys).replace("scopes:\n  orders:\n", "scopes:\n  orders:\n" + scopes))
+    server = start.listen("--workers", "1").ready()
+    answer = raw.exchange(server.address, raw.get_request("/.well-known/oauth-authorization-server"))
+    assert answer.status == 503
+    assert json.loads(answer.body)["error"] == "temporarily_unavailable"
+    line, = server.log("request.denied")
+    assert line["status"] == 503
+    assert answer.headers["x-request-id"] == line["request_id"]
+    assert int(answer.headers["retry-after"]) > 0
+    check_token(server.token(), keys)
 
 
 # Workers that die
@@ -674,7 +875,14 @@ def test_unfinished_requests_are_closed_at_their_deadline(alone, keys):
     for connection in connections:
         assert raw.is_closed(connection)
     assert 9 < time.monotonic() - begin < 10 + 2 * SLACK_S
+    assert closed_reasons(alone) == ["too slow"] * (len(parts) + 1)
     quick_token(alone, keys)
+
+
+def closed_reasons(server):
+    lines = server.log("connection.closed")
+    assert all(line["level"] == "warning" for line in lines)
+    return [line["reason"] for line in lines]
 
 
 def test_kept_connection(alone, keys):
@@ -748,6 +956,18 @@ def test_broken_bytes_cost_their_connection_only(alone, keys):
         quick_token(alone, keys)
         assert alone.children() == worker, name
     assert len(alone.log("token.issued")) == len(BROKEN_BYTES), "no token for the broken ones"
+    assert closed_reasons(alone) == ["not FastCGI or unsafe"] * len(BROKEN_BYTES)
+
+
+def test_too_large_for_a_kept_connection(alone, keys):
+    with raw.connect(alone.address) as connection:
+        try:
+            connection.sendall(raw.token_request(body=body_of(2500000), keep=True))
+        except ConnectionError:
+            pass
+        assert raw.is_closed(connection)
+    raw.wait_until(lambda: closed_reasons(alone) == ["too large"], SECOND, "it is logged")
+    quick_token(alone, keys)
 
 
 def body_of(size):
@@ -846,6 +1066,31 @@ def test_few_descriptors(start, keys):
         connection.close()
     raw.wait_until(lambda: server.token().status == 200, SECOND, "it recovers")
     assert server.children() == [worker]
+
+
+def test_first_request_without_descriptors(start, keys):
+    """What a request needs is there before connections take all descriptors."""
+    server = start.listen("--workers", "1", preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (16, 16)))
+    raw.wait_until(server.address.exists, START_S, "the socket is there")
+    request = raw.token_request()
+    partial = []
+    for _ in range(30):
+        connection = raw.wait_until(functools.partial(connect_if_open, server), START_S, "it listens")
+        connection.sendall(request[:-1])
+        partial.append(connection)
+    time.sleep(0.5)
+    partial[0].sendall(request[-1:])
+    check_token(raw.receive(partial[0]), keys)
+    for connection in partial:
+        connection.close()
+
+
+def connect_if_open(server):
+    try:
+        return raw.connect(server.address)
+    except ConnectionRefusedError:
+        return None
 
 
 def test_idle_costs_nothing(start):
