@@ -13,5 +13,8 @@
 program=/usr/local/libexec/oauth2.fcgi
 config=/etc/oauth2-fcgi/oauth2.yaml
 
+# Not by an option: a host may pass words of the URL as arguments, and none may reach the program.
+export OAUTH2_CONFIG="$config"
+
 # exec: the host's signals must reach the program itself.
-OAUTH2_CONFIG=$config exec "$program"
+exec "$program"

@@ -124,9 +124,12 @@ def test_basic(host):
     assert SECRETS["TENANT_CLIENT_ID"] not in host.log.text(mark)
 
 
-@pytest.mark.parametrize("query", ["x", "a+b", "--config+/nonexistent", "a+b+c"])
+@pytest.mark.parametrize("query", ["x", "a+b", "--config+/nonexistent", "--config+CONFIG",
+                                   "a+b+c"])
 def test_words_in_the_query(host, query):
-    """No client can drop the wrapper's --config by words that a server may take for arguments."""
+    """No client can replace the wrapper's configuration by words that a server may take for
+    arguments, not even one that knows its path."""
+    query = query.replace("CONFIG", str(host.config_file))
     response = requests.post(f"{host.root}/oauth2/token?{query}", auth=("TENANT_CLIENT_ID", "wrong"),
                              data={"grant_type": "client_credentials"}, timeout=30)
     assert response.status_code == 401 and response.json()["error"] == "invalid_client"
