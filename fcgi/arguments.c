@@ -2,23 +2,17 @@
 /* Compares the arguments with the words of the query. */
 #include "arguments.h"
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
 /* The next character of a word, percent-decoded. */
 static char next_character(struct str *word)
 {
 	char c = word->p[0];
 	size_t used = 1;
 
-	if (c == '%' && word->n >= 3 && hex_value(word->p[1]) < 16 &&
-		hex_value(word->p[2]) < 16) {
-		c = (char)(hex_value(word->p[1]) << 4 | hex_value(word->p[2]));
+	unsigned high = word->n < 3 ? STR_NOT_HEX : str_hex_value(word->p[1]);
+	unsigned low = word->n < 3 ? STR_NOT_HEX : str_hex_value(word->p[2]);
+
+	if (c == '%' && high != STR_NOT_HEX && low != STR_NOT_HEX) {
+		c = (char)(high << 4 | low);
 		used = 3;
 	}
 	*word = str_from(*word, used);

@@ -17,24 +17,15 @@ struct draft {
 	struct str path;
 };
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool read_digest(struct str hex, unsigned char digest[static SECRET_DIGEST_SIZE])
 {
 	if (hex.n != 2 * SECRET_DIGEST_SIZE)
 		return false;
 	for (size_t i = 0; i < SECRET_DIGEST_SIZE; i++) {
-		int high = hex_value(hex.p[2 * i]);
-		int low = hex_value(hex.p[2 * i + 1]);
+		unsigned high = str_hex_value(hex.p[2 * i]);
+		unsigned low = str_hex_value(hex.p[2 * i + 1]);
 
-		if (high < 0 || low < 0)
+		if (high == STR_NOT_HEX || low == STR_NOT_HEX)
 			return false;
 		digest[i] = (unsigned char)(high << 4 | low);
 	}

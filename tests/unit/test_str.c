@@ -2,6 +2,8 @@
 /* Tests of util/str. */
 #include "support.h"
 
+#include <ctype.h>
+
 static void test_of(void **state)
 {
 	(void)state;
@@ -297,9 +299,23 @@ static void test_list_has(void **state)
 	check_end();
 }
 
+static void test_hex_value(void **state)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const char *at = c == 0 ? NULL : strchr(digits, tolower(c));
+		unsigned wanted = at == NULL ? STR_NOT_HEX : (unsigned)(at - digits);
+
+		assert_int_equal(str_hex_value((char)c), wanted);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hex_value),
 		cmocka_unit_test(test_of),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_parts),
