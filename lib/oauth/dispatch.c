@@ -165,7 +165,7 @@ static enum reason serve(struct turn *turn)
 		answer_preflight(turn);
 		return REASON_NONE;
 	}
-	turn->audit->event = turn->route->denied;
+	turn->audit->event = turn->route->event;
 	if ((reason = check_method(turn)) != REASON_NONE ||
 		(reason = check_transport(turn)) != REASON_NONE)
 		return reason;

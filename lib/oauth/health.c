@@ -7,7 +7,7 @@ enum reason health_endpoint(
 	const struct call *call, struct http_response *response, struct audit *audit)
 {
 	(void)call;
-	audit->event = "health";
+	(void)audit;
 	answer_private(response, 200, STR("{\"status\":\"ok\"}"));
 	return REASON_NONE;
 }

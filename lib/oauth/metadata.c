@@ -77,7 +77,7 @@ enum reason metadata_endpoint(
 	char *p = arena_alloc(call->arena, size);
 	struct buf json = buf_init(p, size);
 
-	audit->event = "metadata";
+	(void)audit;
 	if (p == NULL)
 		return REASON_MEMORY;
 	enum reason reason = metadata_write(call->snapshot, &json);

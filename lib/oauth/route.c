@@ -6,48 +6,44 @@
 #include "oauth/metadata.h"
 #include "oauth/token.h"
 
-#define READ_METHODS (HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_HEAD))
+#define TAKES_POST .allow = "POST", .methods = HTTP_BIT(HTTP_POST)
+#define TAKES_GET .allow = "GET, HEAD", .methods = HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_HEAD)
 
 static const struct route table[] = {
 	{
 		.name = STR_CONST("/token"),
-		.allow = "POST",
-		.methods = HTTP_BIT(HTTP_POST),
-		.denied = "token.denied",
+		TAKES_POST,
+		.event = "token.denied",
 		.allows_cors = true,
 		.handler = token_endpoint,
 	},
 	{
 		.name = STR_CONST("/jwks"),
-		.allow = "GET, HEAD",
-		.methods = READ_METHODS,
-		.denied = "jwks",
+		TAKES_GET,
+		.event = "jwks",
 		.allows_cors = true,
 		.handler = jwks_endpoint,
 	},
 	{
 		.name = STR_CONST("/.well-known/oauth-authorization-server"),
-		.allow = "GET, HEAD",
-		.methods = READ_METHODS,
-		.denied = "metadata",
+		TAKES_GET,
+		.event = "metadata",
 		.is_well_known = true,
 		.allows_cors = true,
 		.handler = metadata_endpoint,
 	},
 	{
 		.name = STR_CONST("/.well-known/openid-configuration"),
-		.allow = "GET, HEAD",
-		.methods = READ_METHODS,
-		.denied = "metadata",
+		TAKES_GET,
+		.event = "metadata",
 		.is_well_known = true,
 		.allows_cors = true,
 		.handler = metadata_endpoint,
 	},
 	{
 		.name = STR_CONST("/health"),
-		.allow = "GET, HEAD",
-		.methods = READ_METHODS,
-		.denied = "health",
+		TAKES_GET,
+		.event = "health",
 		.allows_plain = true,
 		.handler = health_endpoint,
 	},

@@ -14,7 +14,7 @@ struct route {
 	struct str name;    /* what follows base_url's path, or stands in PATH_INFO */
 	const char *allow;  /* the methods, as in an Allow header */
 	unsigned methods;   /* HTTP_BIT */
-	const char *denied; /* event of a refused request */
+	const char *event;  /* for the log; a handler may say better what came of it */
 	bool is_well_known; /* also reached at RFC 8414 §3.1's paths */
 	bool allows_plain;  /* may be called over plain HTTP although require_tls is set */
 	bool allows_cors;
