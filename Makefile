@@ -5,6 +5,7 @@
 #
 #   make               build/oauth2.fcgi and build/oauth2-admin
 #   make unit          the unit tests alone; make valgrind: these and the cases under valgrind
+#   make vectors     VECTORS=DIR: verify all of Project Wycheproof's JSON web signatures and keys
 #   make coverage      the unit tests, and what of lib/ they run (at least 90 % of the lines)
 #   make lint          style, layers, manuals, static analysis
 #   make bench         tokens a second, and what one CGI token costs
@@ -19,7 +20,7 @@ VERSION    := 0.1.0
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
 PKG_CONFIG ?= pkg-config
-PKGS       := libcrypto jansson yaml-0.1
+PKGS       := libcrypto jansson yaml-0.1 lmdb hiredis
 CFLAGS     ?= -O2 -g
 PORT       ?= 8080
 PYTHON     := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
@@ -60,10 +61,10 @@ remember    = printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(
 # Goals that all others wait for, also with -j; and the groups of packages that deps is for.
 FIRST      := $(filter deps clean,$(MAKECMDGOALS))
 NEEDS      := build run \
-              $(if $(filter test unit coverage valgrind,$(MAKECMDGOALS)),test) \
+              $(if $(filter test unit vectors coverage valgrind,$(MAKECMDGOALS)),test) \
               $(filter valgrind lint bench,$(MAKECMDGOALS))
 
-.PHONY: all deps run test unit valgrind coverage lint bench install uninstall dist clean help FORCE
+.PHONY: all deps run test unit vectors valgrind coverage lint bench install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/oauth2.fcgi $(B)/oauth2-admin
@@ -84,7 +85,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(FIRST)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # tests/unit/test_X.flags, if it is there: what this program is linked with in addition.
-$(TESTS): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wildcard tests/unit/*.flags)
+$(TESTS) $(B)/tests/vectors: $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wildcard tests/unit/*.flags)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(shell cat tests/unit/$*.flags 2>/dev/null) $(LIB) $(LIBS) -lcmocka
 
@@ -118,6 +119,10 @@ valgrind: all $(TESTS)
 
 test: all unit
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e --build $(B)
+
+vectors: $(B)/tests/vectors
+	@test -n '$(VECTORS)' || { echo "make: say where the vectors are: make vectors VECTORS=DIR" >&2; exit 1; }
+	@$(B)/tests/vectors $(call quote,$(VECTORS))
 
 coverage: | $(FIRST)
 	@find $(B)/cov -name '*.gcda' -delete 2>/dev/null || true

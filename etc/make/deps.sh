@@ -15,6 +15,8 @@ build    libfcgi-dev           header fcgiapp.h          libfcgi 2.4, with heade
 build    libssl-dev            library libcrypto         OpenSSL 3, with headers
 build    libyaml-dev           library yaml-0.1          libyaml, with headers
 build    libjansson-dev        library jansson           jansson, with headers
+build    liblmdb-dev           library lmdb              LMDB, with headers
+build    libhiredis-dev        library hiredis           hiredis 0.14 or later, with headers
 build    libcrypt-dev          header crypt.h            libxcrypt (crypt_r with yescrypt), with headers
 run      lighttpd              command lighttpd          lighttpd
 run      curl                  command curl              curl
@@ -22,12 +24,15 @@ test     libcmocka-dev         header cmocka.h           cmocka, with headers
 test     nginx-light           command nginx             nginx
 test     apache2               command apache2           Apache httpd 2.4
 test     libapache2-mod-fcgid  apache mod_fcgid.so       its module mod_fcgid
+test     lighttpd-mod-openssl  lighttpd mod_openssl.so   lighttpd's module mod_openssl
+test     redis-server          command redis-server      Redis
 test     mandoc               command mandoc            mandoc
 test     openssl               command openssl           the openssl command
 test     python3               file /usr/bin/python3     Python 3 as /usr/bin/python3
 test     python3-pytest        python pytest             its module pytest
 test     python3-requests      python requests           its module requests
 test     python3-jwcrypto      python jwcrypto           its module jwcrypto
+test     python3-authlib       python authlib            its module authlib
 test     python3-yaml          python yaml               its module yaml
 valgrind valgrind              command valgrind          valgrind
 lint     clang                 command clang             clang
@@ -51,6 +56,7 @@ is_there() {
     header) printf '#include <%s>\n' "$2" | cc -D_GNU_SOURCE -E -x c - ;;
     library) pkg-config --exists "$2" ;;
     apache) ls /usr/lib/apache2/modules/"$2" || ls /usr/lib*/httpd/modules/"$2" ;;
+    lighttpd) ls /usr/lib*/lighttpd/"$2" ;;
     python) /usr/bin/python3 -c "import $2" ;;
     file) test -x "$2" ;;
     esac >/dev/null 2>&1
@@ -66,7 +72,7 @@ list_missing() {
 }
 
 # As root: install, while policy-rc.d (deb-systemd-invoke's and invoke-rc.d's own switch)
-# keeps services from being started, and leave no new web server to be started at boot.
+# keeps services from being started, and leave no new server to be started at boot.
 install_packages() {
     policy=/usr/sbin/policy-rc.d
     export DEBIAN_FRONTEND=noninteractive
@@ -82,7 +88,7 @@ install_packages() {
         -o Dpkg::Use-Pty=0 install "$@"
     for package in "$@"; do
         case $package in
-        lighttpd | apache2) service=$package ;;
+        lighttpd | apache2 | redis-server) service=$package ;;
         nginx-light) service=nginx ;;
         *) continue ;;
         esac
