@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Absolute URIs (RFC 3986), as far as their parts matter here. */
 #include "util/uri.h"
+#include "util/buf.h"
 
 static bool is_letter(char c)
 {
@@ -61,6 +62,95 @@ static void split_authority(struct uri *uri)
 	}
 }
 
+static bool is_unreserved(char c)
+{
+	return is_letter(c) || is_digit(c) || str_has(STR("-._~"), c);
+}
+
+static char to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static void write_lower(struct buf *buf, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		buf_char(buf, to_lower(s.p[i]));
+}
+
+/* The authority without the port, where the scheme has it for its own or it is left empty. */
+static struct str without_own_port(const struct uri *uri)
+{
+	static const struct {
+		struct str scheme, port;
+	} own[] = {
+		{ STR_CONST("http"), STR_CONST("80") },
+		{ STR_CONST("https"), STR_CONST("443") },
+	};
+	bool drop = uri->port.n == 0 && str_ends(uri->authority, STR(":"));
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (str_eq_nocase(uri->scheme, own[i].scheme) && str_eq(uri->port, own[i].port))
+			drop = true;
+	}
+	return drop ? str_upto(uri->authority, uri->authority.n - uri->port.n - 1)
+		    : uri->authority;
+}
+
+/* RFC 3986 §6.2.2.1, §6.2.2.2; the encodings are whole (uri_parse). */
+static void write_unescaped(struct buf *buf, struct str path)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < path.n; i++) {
+		if (path.p[i] != '%') {
+			buf_char(buf, path.p[i]);
+			continue;
+		}
+		unsigned high = str_hex_value(path.p[i + 1]),
+			 low = str_hex_value(path.p[i + 2]);
+		char c = (char)(high << 4 | low);
+
+		i += 2;
+		if (is_unreserved(c)) {
+			buf_char(buf, c);
+			continue;
+		}
+		buf_char(buf, '%');
+		buf_char(buf, digits[high]);
+		buf_char(buf, digits[low]);
+	}
+}
+
+static void drop_last_segment(struct buf *buf, size_t start)
+{
+	while (buf->n > start && buf->p[--buf->n] != '/')
+		;
+}
+
+/* RFC 3986 §5.2.4, for a path that is empty or starts with a slash. */
+static void write_without_dots(struct buf *buf, struct str path)
+{
+	const size_t start = buf->n;
+	struct str rest = str_from(path, 1), segment;
+	bool more = true;
+
+	while (more) {
+		more = str_cut(&rest, '/', &segment);
+		bool is_up = str_eq(segment, STR(".."));
+
+		if (is_up)
+			drop_last_segment(buf, start);
+		if (is_up || str_eq(segment, STR("."))) {
+			if (!more)
+				buf_char(buf, '/');
+			continue;
+		}
+		buf_char(buf, '/');
+		buf_str(buf, segment);
+	}
+}
+
 bool uri_parse(struct str text, struct uri *uri)
 {
 	struct uri parts = { 0 };
@@ -91,4 +181,27 @@ bool uri_is_absolute(struct str text)
 	struct uri uri;
 
 	return uri_parse(text, &uri) && !uri.has_fragment;
+}
+
+bool uri_normalize(struct str text, struct arena *arena, struct str *normal)
+{
+	struct uri uri;
+	const size_t size = text.n + 1; /* a slash for an empty path */
+
+	*normal = STR("");
+	if (!uri_parse(text, &uri) || uri.authority.n == 0)
+		return false;
+	char *p = arena_alloc(arena, size), *path_p = arena_alloc(arena, size);
+
+	if (p == NULL || path_p == NULL)
+		return false;
+	struct buf buf = buf_init(p, size), path = buf_init(path_p, size);
+
+	write_lower(&buf, uri.scheme);
+	buf_text(&buf, "://");
+	write_lower(&buf, without_own_port(&uri));
+	write_unescaped(&path, uri.path);
+	write_without_dots(&buf, buf_view(&path));
+	*normal = buf_view(&buf);
+	return !buf.overflow;
 }

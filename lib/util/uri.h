@@ -3,7 +3,7 @@
 #ifndef UTIL_URI_H
 #define UTIL_URI_H
 
-#include "util/attr.h"
+#include "util/arena.h"
 #include "util/str.h"
 
 /* The parts as they stand in the text; views of it. */
@@ -28,5 +28,18 @@ NODISCARD bool uri_parse(struct str text, struct uri *uri);
 
 /* uri_is_absolute - a URI with a scheme and without a fragment (RFC 3986 §4.3, RFC 8707 §2). */
 bool uri_is_absolute(struct str text);
+
+/*
+ * uri_normalize - the form by which two URIs with an authority are told to be the same (RFC
+ * 3986 §6.2.2, §6.2.3), without query and fragment.
+ *
+ * Scheme and authority in lower case, without http's or https's own port; unreserved characters
+ * not percent-encoded, other encodings in upper case; no dot segments; an empty path is "/".
+ *
+ * normal  [out] in the arena; empty on failure
+ *
+ * Returns false for anything but a URI with an authority, and out of memory.
+ */
+NODISCARD bool uri_normalize(struct str text, struct arena *arena, struct str *normal);
 
 #endif

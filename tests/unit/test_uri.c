@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of util/uri, with the examples of RFC 3986 §1.1.2 and §3. */
+/* Tests of util/uri, with the examples of RFC 3986 §1.1.2, §3 and §6. */
 #include "support.h"
 #include "util/uri.h"
 
@@ -100,11 +100,128 @@ static void test_refuse(void **state)
 	check_end();
 }
 
+/* RFC 3986 §6.2.2 and §6.2.3, and the examples of §5.2.4 and §6.2.2. */
+static void test_normalize(void **state)
+{
+	static const struct {
+		struct str text;
+		const char *normal;
+	} cases[] = {
+		{ TEXT("https://a.example/b"), "https://a.example/b" },
+		{ TEXT("HTTPS://A.Example/B"), "https://a.example/B" },
+		{ TEXT("https://a.example"), "https://a.example/" },
+		{ TEXT("https://a.example?b"), "https://a.example/" },
+		{ TEXT("https://a.example#b"), "https://a.example/" },
+		{ TEXT("https://a.example/b?c#d"), "https://a.example/b" },
+		{ TEXT("https://a.example/b?c/../d"), "https://a.example/b" },
+		{ TEXT("https://a.example:443/b"), "https://a.example/b" },
+		{ TEXT("https://a.example:/b"), "https://a.example/b" },
+		{ TEXT("https://a.example:80/b"), "https://a.example:80/b" },
+		{ TEXT("https://a.example:8443/b"), "https://a.example:8443/b" },
+		{ TEXT("http://a.example:80/b"), "http://a.example/b" },
+		{ TEXT("HTTP://a.example:80"), "http://a.example/" },
+		{ TEXT("http://a.example:443/b"), "http://a.example:443/b" },
+		{ TEXT("foo://a.example:443/b"), "foo://a.example:443/b" },
+		{ TEXT("https://[2001:DB8::7]:443/b"), "https://[2001:db8::7]/b" },
+		{ TEXT("https://[2001:DB8::7]:8443/b"), "https://[2001:db8::7]:8443/b" },
+		{ TEXT("https://[::1]"), "https://[::1]/" },
+		{ TEXT("https://a.example/%7euser/%41"), "https://a.example/~user/A" },
+		{ TEXT("https://a.example/%2d%2E%5f%30"), "https://a.example/-._0" },
+		{ TEXT("https://a.example/%c3%a4%2f"), "https://a.example/%C3%A4%2F" },
+		{ TEXT("https://a.example/%2525"), "https://a.example/%2525" },
+		{ TEXT("https://a.example/a/b/c/./../../g"), "https://a.example/a/g" },
+		{ TEXT("https://a.example/./b/"), "https://a.example/b/" },
+		{ TEXT("https://a.example/../../b"), "https://a.example/b" },
+		{ TEXT("https://a.example/b/.."), "https://a.example/" },
+		{ TEXT("https://a.example/b/."), "https://a.example/b/" },
+		{ TEXT("https://a.example/b/c/.."), "https://a.example/b/" },
+		{ TEXT("https://a.example/b/%2e%2E/c"), "https://a.example/c" },
+		{ TEXT("https://a.example/b/%2e"), "https://a.example/b/" },
+		{ TEXT("https://a.example/.../b"), "https://a.example/.../b" },
+		{ TEXT("https://a.example/.b/..c"), "https://a.example/.b/..c" },
+		{ TEXT("https://a.example//b"), "https://a.example//b" },
+		{ TEXT("https://a.example//../b"), "https://a.example/b" },
+		{ TEXT("https://a.example/b//../c"), "https://a.example/b/c" },
+		{ TEXT("eXAMPLE://a/./b/../b/%63/%7bfoo%7d"), "example://a/b/c/%7Bfoo%7D" },
+		{ TEXT("https://%61.Ex%41mple/b"), "https://a.example/b" },
+	};
+	struct arena *arena = arena_new(4096, 65536);
+
+	(void)state;
+	assert_non_null(arena);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct str normal = STR("unset"), again;
+
+		CHECK(uri_normalize(cases[i].text, arena, &normal), cases[i].text.p);
+		CHECK_TEXT(normal, str_of(cases[i].normal), cases[i].text.p);
+		CHECK(uri_normalize(normal, arena, &again), cases[i].text.p);
+		CHECK_TEXT(again, normal, "a normal form is its own");
+	}
+	arena_free(arena);
+	check_end();
+}
+
+static void test_no_normal_form(void **state)
+{
+	static const struct str texts[] = {
+		TEXT(""),
+		TEXT("/a"),
+		TEXT("//a.example/b"),
+		TEXT("urn:example:a"),
+		TEXT("https:/a.example"),
+		TEXT("https:a.example"),
+		TEXT("https://"),
+		TEXT("https:///b"),
+		TEXT("https://?b"),
+		TEXT("https://a.example/%"),
+		TEXT("https://a.example/%4"),
+		TEXT("https://a.example/%zz"),
+		TEXT("https://a.example/ b"),
+		TEXT("https://a.example/\0"),
+		TEXT("https://a.example/\xc3\xa4"),
+	};
+	struct arena *arena = arena_new(4096, 65536);
+
+	(void)state;
+	assert_non_null(arena);
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct str normal = STR("unset");
+
+		CHECK(!uri_normalize(texts[i], arena, &normal), texts[i].p);
+		CHECK_NUMBER(normal.n, 0, texts[i].p);
+	}
+	arena_free(arena);
+	check_end();
+}
+
+/* Out of memory at each of its steps: no normal form, and none that is cut off. */
+static void test_normalize_memory(void **state)
+{
+	const struct str text = STR("https://a.example/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p");
+	bool done = false;
+
+	(void)state;
+	for (size_t limit = 16; limit <= 4096 && !done; limit += 16) {
+		struct arena *arena = arena_new(limit, limit);
+		struct str normal = STR("unset");
+
+		assert_non_null(arena);
+		done = uri_normalize(text, arena, &normal);
+		CHECK_TEXT(normal, done ? text : STR(""), "memory");
+		arena_free(arena);
+	}
+	CHECK(done, "4 KiB suffice");
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_normalize),
+		cmocka_unit_test(test_no_normal_form),
+		cmocka_unit_test(test_normalize_memory),
 	};
 
 	return cmocka_run_group_tests_name("uri", tests, NULL, NULL);
