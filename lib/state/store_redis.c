@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store in a Redis server, which removes what has expired by itself.
+ *
+ * A connection is made when it is needed and kept.  It is non-blocking, so that one deadline
+ * covers all that an operation does; hiredis' own timeouts start anew with each byte.  After
+ * any failure it is closed: an answer that comes late must not be taken for the next one's.
+ */
+#include "state/stores.h"
+#include "util/b64url.h"
+#include "util/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#define OPERATION_LIMIT_US INT64_C(200000) /* connecting included */
+#define PORT_MAX 65535
+#define DATABASE_MAX 2147483647
+
+#define KEY_PREFIX "oauth2-fcgi:"
+#define KEY_TEXT_SIZE 80
+
+struct store_redis {
+	struct store store;
+	redisContext *context; /* NULL: not connected */
+	int port;
+	int64_t database;
+	char host[]; /* NUL-terminated */
+};
+
+/* The name of a record in Redis. */
+struct key_text {
+	char text[KEY_TEXT_SIZE];
+};
+
+static const struct str kind_names[STORE__KINDS] = {
+	[STORE_REPLAY] = STR_CONST("replay:"),
+	[STORE_REVOCATION] = STR_CONST("revocation:"),
+	[STORE_THROTTLE] = STR_CONST("throttle:"),
+};
+
+/* Found anywhere in an error reply: some versions put the script's name before it. */
+static const struct {
+	struct str words;
+	enum reason reason;
+} refusals[] = {
+	{ STR_CONST("OOM "), REASON_STORE_FULL },
+	{ STR_CONST("READONLY "), REASON_STORE_OPEN },
+	{ STR_CONST("MISCONF "), REASON_STORE_OPEN },
+};
+
+/*
+ * Each operation is a script, and so is atomic.  A record lives until its time has come by the
+ * caller's clock and by the server's: else a machine whose clock is behind could use a record
+ * again that the server has removed already.
+ */
+static const char add_script[] =
+	"local expires, now = tonumber(ARGV[1]), tonumber(ARGV[2])\n"
+	"local clock = tonumber(redis.call('TIME')[1])\n"
+	"if expires <= math.max(now, clock) then return 0 end\n"
+	"local ttl = string.format('%.0f', expires - math.min(now, clock))\n"
+	"if redis.call('SET', KEYS[1], '1', 'NX', 'EX', ttl) then return 1 end\n"
+	"return 0\n";
+
+static const char has_script[] = "local expires, now = tonumber(ARGV[1]), tonumber(ARGV[2])\n"
+				 "local clock = tonumber(redis.call('TIME')[1])\n"
+				 "if expires <= math.max(now, clock) then return 1 end\n"
+				 "return redis.call('EXISTS', KEYS[1])\n";
+
+/* A counter that never expires was not made by the script below, and does not count. */
+static const char read_script[] = "local left = redis.call('PTTL', KEYS[1])\n"
+				  "if left <= 0 then return {0, 0} end\n"
+				  "return {tonumber(redis.call('GET', KEYS[1])), left}\n";
+
+static const char increment_script[] =
+	"local count = redis.call('INCR', KEYS[1])\n"
+	"if redis.call('PTTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end\n"
+	"return {count, redis.call('PTTL', KEYS[1])}\n";
+
+static struct store_redis *redis_of(struct store *store)
+{
+	return (struct store_redis *)store;
+}
+
+static struct key_text key_text(const struct store_key *key)
+{
+	struct key_text name;
+	struct buf buf = buf_init(name.text, sizeof(name.text) - 1);
+
+	buf_text(&buf, KEY_PREFIX);
+	buf_str(&buf, kind_names[key->bytes[0] % STORE__KINDS]);
+	b64url_encode(&buf, key->bytes + 1, sizeof(key->bytes) - 1);
+	name.text[buf.n] = '\0';
+	return name;
+}
+
+static void disconnect(struct store_redis *redis)
+{
+	if (redis->context != NULL)
+		redisFree(redis->context);
+	redis->context = NULL;
+}
+
+/* What went wrong on a connection, by hiredis' account of it. */
+static enum reason failure_of(const redisContext *context)
+{
+	bool is_nonsense = context->err == REDIS_ERR_PROTOCOL || context->err == REDIS_ERR_OOM;
+
+	return is_nonsense ? REASON_STORE : REASON_STORE_UNREACHABLE;
+}
+
+static enum reason refusal_of(struct str message)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (str_contains(message, refusals[i].words))
+			return refusals[i].reason;
+	}
+	return REASON_STORE;
+}
+
+/* Before a request nothing is to be read: then it is the end, or an answer to nothing. */
+static bool is_idle(const redisContext *context)
+{
+	struct pollfd pollfd = { .fd = context->fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) == 0;
+}
+
+static bool wait_for(const redisContext *context, short events, int64_t deadline_us)
+{
+	struct pollfd pollfd = { .fd = context->fd, .events = events };
+
+	for (;;) {
+		int64_t left_us = deadline_us - clock_steady_us();
+
+		if (left_us <= 0)
+			return false;
+		int ready = poll(&pollfd, 1, (int)(left_us / 1000) + 1);
+
+		if (ready > 0)
+			return true;
+		if (ready < 0 && errno != EINTR)
+			return false;
+	}
+}
+
+/* Begin to connect, and to choose the database. */
+static enum reason open_context(struct store_redis *redis)
+{
+	redisContext *context = redisConnectNonBlock(redis->host, redis->port);
+
+	if (context == NULL)
+		return REASON_STORE;
+	redis->context = context;
+	if (context->err != 0)
+		return failure_of(context);
+	if (fcntl(context->fd, F_SETFD, FD_CLOEXEC) != 0 ||
+		redisEnableKeepAlive(context) != REDIS_OK ||
+		redisAppendCommand(context, "SELECT %lld", (long long)redis->database) !=
+			REDIS_OK)
+		return REASON_STORE;
+	return REASON_NONE;
+}
+
+static enum reason transmit(redisContext *context, int64_t deadline_us)
+{
+	for (;;) {
+		int done = 0;
+
+		if (redisBufferWrite(context, &done) != REDIS_OK)
+			return failure_of(context);
+		if (done)
+			return REASON_NONE;
+		if (!wait_for(context, POLLOUT, deadline_us))
+			return REASON_STORE_UNREACHABLE;
+	}
+}
+
+/* The next answer, for freeReplyObject. */
+static enum reason receive_any(redisContext *context, int64_t deadline_us, redisReply **reply)
+{
+	void *object = NULL;
+
+	*reply = NULL;
+	for (;;) {
+		if (redisGetReplyFromReader(context, &object) != REDIS_OK)
+			return failure_of(context);
+		if (object != NULL)
+			break;
+		if (!wait_for(context, POLLIN, deadline_us))
+			return REASON_STORE_UNREACHABLE;
+		if (redisBufferRead(context) != REDIS_OK)
+			return failure_of(context);
+	}
+	*reply = object;
+	return REASON_NONE;
+}
+
+/* The same; an error that the answer tells becomes the reason. */
+static enum reason receive(redisContext *context, int64_t deadline_us, redisReply **reply)
+{
+	enum reason reason = receive_any(context, deadline_us, reply);
+
+	if (reason != REASON_NONE || (*reply)->type != REDIS_REPLY_ERROR)
+		return reason;
+	reason = refusal_of((struct str){ (*reply)->str, (*reply)->len });
+	freeReplyObject(*reply);
+	*reply = NULL;
+	return reason;
+}
+
+/* Send what was appended, and take the answer; on a new connection after that to SELECT. */
+static enum reason exchange(
+	redisContext *context, bool is_new, int64_t deadline_us, redisReply **reply)
+{
+	enum reason reason = transmit(context, deadline_us);
+
+	if (reason == REASON_NONE && is_new) {
+		reason = receive(context, deadline_us, reply);
+		freeReplyObject(*reply);
+		*reply = NULL;
+	}
+	if (reason == REASON_NONE)
+		reason = receive(context, deadline_us, reply);
+	if (reason == REASON_NONE && context->reader->pos != context->reader->len) {
+		freeReplyObject(*reply);
+		*reply = NULL;
+		reason = REASON_STORE;
+	}
+	return reason;
+}
+
+/* One command and its answer, for freeReplyObject; NULL on failure.  Never sent twice. */
+PRINTF(3, 4)
+static enum reason ask(struct store_redis *redis, redisReply **reply, const char *command, ...)
+{
+	int64_t deadline_us = clock_steady_us() + OPERATION_LIMIT_US;
+	enum reason reason = REASON_NONE;
+	va_list arguments;
+
+	*reply = NULL;
+	if (redis->context != NULL && !is_idle(redis->context))
+		disconnect(redis);
+	bool is_new = redis->context == NULL;
+
+	if (is_new)
+		reason = open_context(redis);
+	va_start(arguments, command);
+	if (reason == REASON_NONE &&
+		redisvAppendCommand(redis->context, command, arguments) != REDIS_OK)
+		reason = REASON_STORE;
+	va_end(arguments);
+	if (reason == REASON_NONE)
+		reason = exchange(redis->context, is_new, deadline_us, reply);
+	if (reason != REASON_NONE)
+		disconnect(redis);
+	return reason;
+}
+
+/* An answer that no Redis would give: nothing that follows on this connection can be used. */
+static enum reason distrust(struct store_redis *redis)
+{
+	disconnect(redis);
+	return REASON_STORE;
+}
+
+/* Ask a script about a record; *flag is whether it returned 1. */
+static enum reason ask_flag(struct store_redis *redis, const char *script,
+	const struct store_key *key, int64_t expires_s, int64_t now_s, bool *flag)
+{
+	struct key_text name = key_text(key);
+	redisReply *reply;
+
+	*flag = false;
+	enum reason reason = ask(redis, &reply, "EVAL %s 1 %s %lld %lld", script, name.text,
+		(long long)expires_s, (long long)now_s);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0 || reply->integer > 1)
+		reason = distrust(redis);
+	else
+		*flag = reply->integer == 1;
+	freeReplyObject(reply);
+	return reason;
+}
+
+/* Ask a script about a counter. */
+static enum reason ask_counter(struct store_redis *redis, const char *script,
+	const struct store_key *key, int64_t ttl_s, int64_t now_s,
+	struct store_counter *counter)
+{
+	struct key_text name = key_text(key);
+	redisReply *reply;
+
+	*counter = (struct store_counter){ 0 };
+	enum reason reason = ask(
+		redis, &reply, "EVAL %s 1 %s %lld", script, name.text, (long long)ttl_s);
+
+	if (reason != REASON_NONE)
+		return reason;
+	bool is_pair = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+		       reply->element[0]->type == REDIS_REPLY_INTEGER &&
+		       reply->element[1]->type == REDIS_REPLY_INTEGER;
+
+	if (!is_pair) {
+		reason = distrust(redis);
+	} else if (reply->element[0]->integer > 0) {
+		int64_t left_ms = reply->element[1]->integer;
+
+		counter->count = reply->element[0]->integer;
+		counter->expires_s = now_s + (left_ms > 0 ? (left_ms - 1) / 1000 + 1 : 0);
+	}
+	freeReplyObject(reply);
+	return reason;
+}
+
+static enum reason redis_add(struct store *store, const struct store_key *key,
+	int64_t expires_s, int64_t now_s, bool *added)
+{
+	return ask_flag(redis_of(store), add_script, key, expires_s, now_s, added);
+}
+
+static enum reason redis_has(struct store *store, const struct store_key *key,
+	int64_t expires_s, int64_t now_s, bool *found)
+{
+	return ask_flag(redis_of(store), has_script, key, expires_s, now_s, found);
+}
+
+static enum reason redis_read(struct store *store, const struct store_key *key, int64_t now_s,
+	struct store_counter *counter)
+{
+	return ask_counter(redis_of(store), read_script, key, 0, now_s, counter);
+}
+
+static enum reason redis_increment(struct store *store, const struct store_key *key,
+	int64_t expires_s, int64_t now_s, struct store_counter *counter)
+{
+	return ask_counter(
+		redis_of(store), increment_script, key, expires_s - now_s, now_s, counter);
+}
+
+static void count_key(const redisReply *name, struct store_tally *tally)
+{
+	struct str rest = str_from((struct str){ name->str, name->len }, STR(KEY_PREFIX).n);
+
+	for (unsigned i = 0; i < STORE__KINDS; i++) {
+		if (str_starts(rest, kind_names[i]))
+			tally->counts[i]++;
+	}
+}
+
+/* One answer to SCAN: where to go on, and some names.  False if it is something else. */
+static bool count_page(const redisReply *page, struct store_tally *tally, int64_t *cursor)
+{
+	if (page->type != REDIS_REPLY_ARRAY || page->elements != 2 ||
+		page->element[0]->type != REDIS_REPLY_STRING ||
+		page->element[1]->type != REDIS_REPLY_ARRAY)
+		return false;
+	const redisReply *next = page->element[0];
+	const redisReply *names = page->element[1];
+
+	for (size_t i = 0; i < names->elements; i++) {
+		if (names->element[i]->type != REDIS_REPLY_STRING)
+			return false;
+		count_key(names->element[i], tally);
+	}
+	return str_to_number((struct str){ next->str, next->len }, INT64_MAX, cursor);
+}
+
+/* While the table of keys changes its size, SCAN may name one twice: a tally may be a bit high.
+ */
+static enum reason redis_tally(struct store *store, int64_t now_s, struct store_tally *tally)
+{
+	struct store_redis *redis = redis_of(store);
+	int64_t cursor = 0;
+
+	(void)now_s;
+	*tally = (struct store_tally){ 0 };
+	do {
+		redisReply *page;
+		enum reason reason = ask(redis, &page, "SCAN %lld MATCH %s COUNT 1000",
+			(long long)cursor, KEY_PREFIX "*");
+
+		if (reason == REASON_NONE && !count_page(page, tally, &cursor))
+			reason = distrust(redis);
+		freeReplyObject(page);
+		if (reason != REASON_NONE) {
+			*tally = (struct store_tally){ 0 };
+			return reason;
+		}
+	} while (cursor != 0);
+	return REASON_NONE;
+}
+
+static enum reason redis_prune(struct store *store, int64_t now_s, int64_t *removed)
+{
+	(void)store;
+	(void)now_s;
+	*removed = 0;
+	return REASON_NONE;
+}
+
+static void redis_close(struct store *store)
+{
+	disconnect(redis_of(store));
+	free(store);
+}
+
+struct store *store_redis_new(struct str host, struct str port, struct str database)
+{
+	static const struct store_ops ops = {
+		.add = redis_add,
+		.has = redis_has,
+		.read = redis_read,
+		.increment = redis_increment,
+		.tally = redis_tally,
+		.prune = redis_prune,
+		.close = redis_close,
+	};
+	int64_t port_number, database_number;
+
+	if (host.n == 0 || str_has(host, '\0') ||
+		!str_to_number(port, PORT_MAX, &port_number) || port_number == 0 ||
+		!str_to_number(database, DATABASE_MAX, &database_number))
+		return NULL;
+	struct store_redis *redis = malloc(sizeof(*redis) + host.n + 1);
+
+	if (redis == NULL)
+		return NULL;
+	*redis = (struct store_redis){
+		.store = { &ops },
+		.port = (int)port_number,
+		.database = database_number,
+	};
+	memcpy(redis->host, host.p, host.n);
+	redis->host[host.n] = '\0';
+	return &redis->store;
+}
