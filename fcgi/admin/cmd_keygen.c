@@ -15,13 +15,13 @@
 /* The algorithm of that name, or JOSE_ALG_NONE and a complaint. */
 static enum jose_alg choose_alg(const struct admin *admin, const char *name)
 {
-	struct str names[JOSE_ALG__MAX];
+	struct str names[JOSE_ALG_PAIRS__MAX];
 	size_t name_count = 0;
 	enum jose_alg alg = alg_find(str_of(name));
 
-	if (alg != JOSE_ALG_NONE)
+	if (alg != JOSE_ALG_NONE && alg < JOSE_ALG_PAIRS__MAX)
 		return alg;
-	for (enum jose_alg i = JOSE_ALG_NONE + 1; i < JOSE_ALG__MAX; i++)
+	for (enum jose_alg i = JOSE_ALG_NONE + 1; i < JOSE_ALG_PAIRS__MAX; i++)
 		names[name_count++] = str_of(alg_info(i)->name);
 	struct str nearest = diag_nearest(str_of(name), names, name_count);
 

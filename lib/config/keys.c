@@ -25,7 +25,7 @@ static const char *state_name(unsigned value)
 	return key_state_name((enum key_state)value);
 }
 
-static const struct schema_names algs = { alg_name, JOSE_ALG_NONE + 1, JOSE_ALG__MAX };
+static const struct schema_names algs = { alg_name, JOSE_ALG_NONE + 1, JOSE_ALG_PAIRS__MAX };
 static const struct schema_names states = { state_name, 0, KEY__MAX };
 
 static void read_file_name(struct reader *reader, const struct schema_key *key,

@@ -13,6 +13,7 @@ static const struct jose_alg_info table[JOSE_ALG__MAX] = {
 		.is_pss = true },
 	[JOSE_ALG_ES256] = { .name = "ES256", .kty = JOSE_KTY_EC, .digest = "SHA256" },
 	[JOSE_ALG_EDDSA] = { .name = "EdDSA", .kty = JOSE_KTY_OKP },
+	[JOSE_ALG_HS256] = { .name = "HS256", .kty = JOSE_KTY_OCT, .digest = "SHA256" },
 };
 
 static bool is_on_p256(const EVP_PKEY *pkey)

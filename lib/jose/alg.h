@@ -16,14 +16,21 @@ enum jose_alg {
 	JOSE_ALG_PS256,
 	JOSE_ALG_ES256,
 	JOSE_ALG_EDDSA,
+	JOSE_ALG_HS256, /* with a shared secret; never of a key pair */
 	JOSE_ALG__MAX,
 };
+
+/* Those of key pairs come before it. */
+#define JOSE_ALG_PAIRS__MAX JOSE_ALG_HS256
+
+#define JOSE_ALG_BIT(alg) (1U << (alg))
 
 enum jose_kty {
 	JOSE_KTY_NONE,
 	JOSE_KTY_RSA,
 	JOSE_KTY_EC,  /* P-256 */
 	JOSE_KTY_OKP, /* Ed25519 */
+	JOSE_KTY_OCT, /* a shared secret; not an EVP_PKEY here */
 };
 
 struct jose_alg_info {
@@ -42,7 +49,7 @@ enum jose_alg alg_find(struct str name);
 /* alg_key_type - what kind of key this is; JOSE_KTY_NONE: none that we support. */
 enum jose_kty alg_key_type(const EVP_PKEY *pkey);
 
-/* alg_fits - can this key be used with this algorithm? */
+/* alg_fits - can this key be used with this algorithm?  Never with HS256. */
 bool alg_fits(enum jose_alg alg, const EVP_PKEY *pkey);
 
 /* alg_default - what a key is for when nothing else is said: RS256, ES256 or EdDSA. */

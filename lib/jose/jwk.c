@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys: JSON Web Keys (RFC 7517) and their thumbprints. */
 #include "jose/jwk.h"
+#include "jose/certificate.h"
 #include "jose/json.h"
 #include "util/b64url.h"
 #include "util/secret.h"
@@ -84,6 +85,7 @@ static bool write_required(struct buf *buf, const EVP_PKEY *pkey)
 	case JOSE_KTY_OKP:
 		return write_okp(buf, pkey);
 	case JOSE_KTY_NONE:
+	case JOSE_KTY_OCT:
 	default:
 		return false;
 	}
@@ -257,9 +259,53 @@ static enum reason read_text(const json_t *value, char **text)
 	return *text == NULL ? REASON_MEMORY : REASON_NONE;
 }
 
+/* RFC 7517 §4.7: the first certificate has the key itself.  Its dates and issuer mean nothing.
+ */
+static enum reason read_certificate_der(struct str der, struct jwk *jwk)
+{
+	struct certificate certificate;
+	enum reason reason = certificate_parse(der, &certificate);
+
+	if (reason == REASON_CERTIFICATE_SYNTAX)
+		return REASON_JWK_CERTIFICATE;
+	if (reason != REASON_NONE)
+		return reason;
+	if (certificate_has_key(&certificate, jwk)) {
+		memcpy(jwk->certificate_digest, certificate.digest, sizeof(certificate.digest));
+		jwk->has_certificate = true;
+	}
+	certificate_clear(&certificate);
+	return jwk->has_certificate ? REASON_NONE : REASON_JWK_CERTIFICATE;
+}
+
+static enum reason read_certificate(const json_t *json, struct jwk *jwk)
+{
+	const json_t *chain = json_object_get(json, "x5c");
+	const json_t *first = json_array_get(chain, 0);
+	struct str text = { json_string_value(first), json_string_length(first) };
+
+	if (chain == NULL)
+		return REASON_NONE;
+	if (!json_is_string(first))
+		return REASON_JWK_SYNTAX;
+	if (text.n > CERTIFICATE_TEXT_MAX)
+		return REASON_JWK_CERTIFICATE;
+	size_t size = text.n / 4 * 3 + 2;
+	size_t der_len;
+	char *der = malloc(size);
+
+	if (der == NULL)
+		return REASON_MEMORY;
+	enum reason reason = REASON_JWK_CERTIFICATE;
+
+	if (b64_decode(text, der, size, &der_len))
+		reason = read_certificate_der((struct str){ der, der_len }, jwk);
+	free(der);
+	return reason;
+}
+
 static enum reason parse(const json_t *json, struct jwk *jwk)
 {
-	const json_t *x5c = json_object_get(json, "x5c");
 	enum reason reason = json_is_object(json) ? REASON_NONE : REASON_JWK_SYNTAX;
 
 	if (reason == REASON_NONE)
@@ -274,10 +320,8 @@ static enum reason parse(const json_t *json, struct jwk *jwk)
 		reason = read_alg(json, jwk);
 	if (reason == REASON_NONE)
 		reason = read_text(json_object_get(json, "kid"), &jwk->kid);
-	if (reason == REASON_NONE && x5c != NULL && json_array_size(x5c) == 0)
-		reason = REASON_JWK_SYNTAX;
 	if (reason == REASON_NONE)
-		reason = read_text(json_array_get(x5c, 0), &jwk->x5c);
+		reason = read_certificate(json, jwk);
 	return reason;
 }
 
@@ -327,10 +371,21 @@ enum reason jwk_parse(const json_t *json, struct jwk *jwk)
 	return reason;
 }
 
+bool jwk_accepts(const struct jwk *jwk, enum jose_alg alg)
+{
+	static const unsigned unnamed = JOSE_ALG_BIT(JOSE_ALG_RS256) |
+					JOSE_ALG_BIT(JOSE_ALG_PS256) |
+					JOSE_ALG_BIT(JOSE_ALG_ES256) |
+					JOSE_ALG_BIT(JOSE_ALG_EDDSA);
+
+	if (jwk->alg != JOSE_ALG_NONE)
+		return jwk->alg == alg;
+	return (unnamed & JOSE_ALG_BIT(alg)) != 0 && alg_fits(alg, jwk->pkey);
+}
+
 void jwk_clear(struct jwk *jwk)
 {
 	EVP_PKEY_free(jwk->pkey);
 	free(jwk->kid);
-	free(jwk->x5c);
 	*jwk = (struct jwk){ 0 };
 }

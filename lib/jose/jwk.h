@@ -7,6 +7,7 @@
 #include "jose/key.h"
 #include "util/buf.h"
 #include "util/reason.h"
+#include "util/secret.h"
 
 #include <jansson.h>
 
@@ -17,7 +18,9 @@ struct jwk {
 	EVP_PKEY *pkey;    /* owned; public half only */
 	enum jose_alg alg; /* JOSE_ALG_NONE: the key names none */
 	char *kid;         /* owned; NULL: none */
-	char *x5c;         /* owned; first certificate, base64 DER; NULL: none */
+	/* SHA-256 of the first certificate in x5c, if there is one. */
+	unsigned char certificate_digest[SECRET_DIGEST_SIZE];
+	bool has_certificate;
 };
 
 /*
@@ -41,10 +44,18 @@ NODISCARD enum reason jwk_thumbprint(
  * jwk   [out] its members are owned by the caller (jwk_clear); cleared on failure
  *
  * Members that RFC 7517 does not define are ignored.  Returns REASON_NONE;
- * REASON_JWK_SYNTAX, _KTY, _USE, _PRIVATE, _POINT; REASON_KEY_WEAK, _LARGE,
- * _ALG; REASON_MEMORY.
+ * REASON_JWK_SYNTAX, _KTY, _USE, _PRIVATE, _POINT, _CERTIFICATE;
+ * REASON_KEY_WEAK, _LARGE, _ROCA, _ALG; REASON_MEMORY.
  */
 NODISCARD enum reason jwk_parse(const json_t *json, struct jwk *jwk);
+
+/*
+ * jwk_accepts - may a signature by this key use the algorithm?
+ *
+ * A key that names an alg accepts that one only; others RS256 and PS256 (RSA),
+ * ES256 or EdDSA.
+ */
+bool jwk_accepts(const struct jwk *jwk, enum jose_alg alg);
 
 /* jwk_clear - free what jwk_parse made. */
 void jwk_clear(struct jwk *jwk);

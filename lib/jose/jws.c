@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON Web Signature, compact form (RFC 7515 §7.1): sign, take apart, verify. */
 #include "jose/jws.h"
+#include "jose/failure.h"
 #include "jose/json.h"
 #include "util/b64url.h"
+#include "util/secret.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 #include <openssl/ecdsa.h>
@@ -52,7 +53,7 @@ static bool der_to_raw(unsigned char *signature, size_t *len)
 	return done;
 }
 
-/* r || s to DER; *len is 0 if it is not 64 bytes. */
+/* r || s, which has 64 bytes, to DER; false: out of memory. */
 static bool raw_to_der(struct str raw, unsigned char der[static ES256_DER_MAX], size_t *len)
 {
 	const unsigned char *bytes = (const unsigned char *)raw.p;
@@ -60,8 +61,6 @@ static bool raw_to_der(struct str raw, unsigned char der[static ES256_DER_MAX], 
 	int der_len = 0;
 
 	*len = 0;
-	if (raw.n != 2 * ES256_HALF)
-		return false;
 	ECDSA_SIG *pair = ECDSA_SIG_new();
 	BIGNUM *r = BN_bin2bn(bytes, ES256_HALF, NULL);
 	BIGNUM *s = BN_bin2bn(bytes + ES256_HALF, ES256_HALF, NULL);
@@ -134,10 +133,12 @@ static bool sign_bytes(
 	return done;
 }
 
-static bool verify_bytes(
+static enum reason verify_bytes(
 	EVP_PKEY *pkey, enum jose_alg alg, struct str input, struct str signature)
 {
 	EVP_PKEY_CTX *key_ctx = NULL;
+
+	ERR_clear_error();
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool done = ctx != NULL &&
 		    EVP_DigestVerifyInit_ex(ctx, &key_ctx, alg_info(alg)->digest, NULL, NULL,
@@ -145,10 +146,27 @@ static bool verify_bytes(
 		    set_padding(key_ctx, alg) &&
 		    EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
 			    (const unsigned char *)input.p, input.n) == 1;
+	enum reason reason = failure_reason(REASON_JWS_SIGNATURE);
+
+	EVP_MD_CTX_free(ctx);
+	return done ? REASON_NONE : reason;
+}
+
+static enum reason check_mac(const struct jws_parts *parts, struct str secret)
+{
+	const struct str input = parts->signing_input;
+	unsigned char mac[SECRET_DIGEST_SIZE];
+	size_t mac_len = 0;
 
 	ERR_clear_error();
-	EVP_MD_CTX_free(ctx);
-	return done;
+	if (EVP_Q_mac(NULL, "HMAC", NULL, alg_info(JOSE_ALG_HS256)->digest, NULL, secret.p,
+		    secret.n, (const unsigned char *)input.p, input.n, mac, sizeof(mac),
+		    &mac_len) == NULL)
+		return failure_reason(REASON_MEMORY);
+	return mac_len == sizeof(mac) && parts->signature.n == sizeof(mac) &&
+			       secret_equal(parts->signature.p, mac, sizeof(mac))
+		       ? REASON_NONE
+		       : REASON_JWS_SIGNATURE;
 }
 
 static enum reason decode_part(struct str part, struct arena *arena, struct str *bytes)
@@ -181,10 +199,7 @@ static enum reason split(struct str jws, struct arena *arena, struct jws_parts *
 	parts->header = json_parse_object(header_text);
 	if (parts->header == NULL)
 		return REASON_JWS_HEADER;
-	if (json_object_get(parts->header, "crit") != NULL)
-		return REASON_JWS_CRIT;
-	parts->payload = json_parse_object(parts->payload_text);
-	return parts->payload == NULL ? REASON_JWS_PAYLOAD : REASON_NONE;
+	return json_object_get(parts->header, "crit") != NULL ? REASON_JWS_CRIT : REASON_NONE;
 }
 
 struct jws_signer *jws_signer_new(EVP_PKEY *pkey, enum jose_alg alg)
@@ -260,10 +275,20 @@ enum reason jws_verify(const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_
 	if (alg == JOSE_ALG_ES256) {
 		size_t der_len;
 
-		if (!raw_to_der(signature, der, &der_len))
+		if (signature.n != 2 * ES256_HALF)
 			return REASON_JWS_SIGNATURE;
+		if (!raw_to_der(signature, der, &der_len))
+			return failure_reason(REASON_MEMORY);
 		signature = (struct str){ (const char *)der, der_len };
 	}
-	return verify_bytes(pkey, alg, parts->signing_input, signature) ? REASON_NONE
-									: REASON_JWS_SIGNATURE;
+	return verify_bytes(pkey, alg, parts->signing_input, signature);
+}
+
+enum reason jws_verify_secret(const struct jws_parts *parts, struct str secret)
+{
+	if (alg_find(json_text(parts->header, "alg")) != JOSE_ALG_HS256)
+		return REASON_JWS_ALG;
+	if (secret.n < JWS_SECRET_LEN_MIN)
+		return REASON_KEY_WEAK;
+	return check_mac(parts, secret);
 }

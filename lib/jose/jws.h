@@ -41,7 +41,7 @@ struct jws_parts {
 	struct str signature;     /* decoded bytes; in the arena */
 	struct str payload_text;  /* decoded bytes; in the arena */
 	json_t *header;           /* new; an object */
-	json_t *payload;          /* new; an object */
+	json_t *payload;          /* NULL after jws_split; new, an object, after jwt_split */
 };
 
 /*
@@ -50,8 +50,8 @@ struct jws_parts {
  * parts  [out] for jws_parts_clear; cleared on failure
  *
  * Returns REASON_NONE; REASON_JWS_SYNTAX, not three parts of strict base64url;
- * REASON_JWS_HEADER, _PAYLOAD, not a JSON object, repeated members, or nested
- * too deeply; REASON_JWS_CRIT (RFC 7515 §4.1.11); REASON_MEMORY.
+ * REASON_JWS_HEADER, not a JSON object, repeated members, or nested too deeply;
+ * REASON_JWS_CRIT (RFC 7515 §4.1.11); REASON_MEMORY.
  */
 NODISCARD enum reason jws_split(struct str jws, struct arena *arena, struct jws_parts *parts);
 void jws_parts_clear(struct jws_parts *parts);
@@ -60,9 +60,22 @@ void jws_parts_clear(struct jws_parts *parts);
  * jws_verify - verify the signature with a key and the algorithm pinned to it.
  *
  * Returns REASON_NONE; REASON_JWS_ALG, the header names another algorithm;
- * REASON_KEY_ALG; REASON_JWS_SIGNATURE.
+ * REASON_KEY_ALG; REASON_JWS_SIGNATURE; REASON_MEMORY.
  */
 NODISCARD enum reason jws_verify(
 	const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_alg alg);
+
+#define JWS_SECRET_LEN_MIN 32 /* bytes; RFC 7518 §3.2, for HS256 */
+
+/*
+ * jws_verify_secret - verify the HMAC of HS256 with a shared secret.
+ *
+ * secret  borrowed
+ *
+ * Returns REASON_NONE; REASON_JWS_ALG, the header names another algorithm;
+ * REASON_KEY_WEAK, fewer than JWS_SECRET_LEN_MIN bytes; REASON_JWS_SIGNATURE;
+ * REASON_MEMORY.
+ */
+NODISCARD enum reason jws_verify_secret(const struct jws_parts *parts, struct str secret);
 
 #endif

@@ -12,6 +12,7 @@
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
+#define ROCA_PRIME_MAX 701 /* of its keys of 1984 bits; larger keys only have more of them */
 
 /* OpenSSL asks for a passphrase: there is none, and the file was an encrypted key. */
 static int refuse_passphrase(char *out, int size, int is_writing, void *asked)
@@ -23,20 +24,75 @@ static int refuse_passphrase(char *out, int size, int is_writing, void *asked)
 	return 0;
 }
 
-static enum reason check_rsa(const EVP_PKEY *pkey)
+static bool is_prime(unsigned n)
+{
+	for (unsigned divisor = 2; divisor * divisor <= n; divisor++) {
+		if (n % divisor == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Is it a power of 65537, modulo a prime? */
+static bool is_power(BN_ULONG residue, unsigned prime)
+{
+	unsigned power = 1;
+
+	do {
+		if (residue == power)
+			return true;
+		power = power * (65537 % prime) % prime;
+	} while (power != 1);
+	return false;
+}
+
+/*
+ * The fingerprint of CVE-2017-15361: that generator's primes, so their products too, are powers
+ * of 65537 modulo each small prime.  One in 2^167 of all others is such a number; they fail for
+ * the first four or five primes, so that it costs nothing to speak of.
+ */
+static bool is_roca(const BIGNUM *modulus)
+{
+	for (unsigned prime = 3; prime <= ROCA_PRIME_MAX; prime += 2) {
+		if (is_prime(prime) && !is_power(BN_mod_word(modulus, prime), prime))
+			return false;
+	}
+	return true;
+}
+
+static enum reason check_exponent(const EVP_PKEY *pkey)
 {
 	BIGNUM *e = NULL;
 
-	if (EVP_PKEY_get_bits(pkey) < RSA_BITS_MIN)
-		return REASON_KEY_WEAK;
-	if (EVP_PKEY_get_bits(pkey) > RSA_BITS_MAX)
-		return REASON_KEY_LARGE;
 	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
 		return REASON_KEY_TYPE;
 	bool is_good = BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(e) <= 64;
 
 	BN_free(e);
 	return is_good ? REASON_NONE : REASON_KEY_WEAK;
+}
+
+static enum reason check_modulus(const EVP_PKEY *pkey)
+{
+	BIGNUM *n = NULL;
+
+	if (EVP_PKEY_get_bits(pkey) < RSA_BITS_MIN)
+		return REASON_KEY_WEAK;
+	if (EVP_PKEY_get_bits(pkey) > RSA_BITS_MAX)
+		return REASON_KEY_LARGE;
+	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1)
+		return REASON_KEY_TYPE;
+	enum reason reason = is_roca(n) ? REASON_KEY_ROCA : REASON_NONE;
+
+	BN_free(n);
+	return reason;
+}
+
+static enum reason check_rsa(const EVP_PKEY *pkey)
+{
+	enum reason reason = check_modulus(pkey);
+
+	return reason == REASON_NONE ? check_exponent(pkey) : reason;
 }
 
 static const EVP_MD *trial_digest(const EVP_PKEY *pkey)
@@ -81,6 +137,7 @@ enum reason key_check_strength(const EVP_PKEY *pkey)
 	case JOSE_KTY_OKP:
 		return REASON_NONE;
 	case JOSE_KTY_NONE:
+	case JOSE_KTY_OCT:
 	default:
 		return REASON_KEY_TYPE;
 	}
@@ -129,6 +186,7 @@ enum reason key_generate(enum jose_alg alg, unsigned bits, EVP_PKEY **pkey)
 		*pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 		break;
 	case JOSE_KTY_NONE:
+	case JOSE_KTY_OCT:
 	default:
 		return REASON_KEY_TYPE;
 	}

@@ -18,7 +18,11 @@
  */
 NODISCARD enum reason key_read_pem(struct str pem, EVP_PKEY **pkey);
 
-/* key_check_strength - REASON_NONE, REASON_KEY_TYPE, _WEAK or _LARGE (RFC 7518 §3.3). */
+/*
+ * key_check_strength - is the key, or its public half, as strong as it looks (RFC 7518 §3.3)?
+ *
+ * Returns REASON_NONE, REASON_KEY_TYPE, _WEAK, _LARGE or _ROCA.  Some microseconds.
+ */
 NODISCARD enum reason key_check_strength(const EVP_PKEY *pkey);
 
 /* key_check_pair - do the two halves belong together?  Costs some signatures; not for requests.
@@ -32,7 +36,8 @@ NODISCARD enum reason key_check_pair(EVP_PKEY *pkey);
  * bits  RSA's modulus, 2048..8192; ignored for other keys
  * pkey  [out] new; NULL on failure
  *
- * Returns REASON_NONE, REASON_KEY_WEAK, _LARGE, _TYPE (JOSE_ALG_NONE), or REASON_RANDOM.
+ * Returns REASON_NONE, REASON_KEY_WEAK, _LARGE, _TYPE (no algorithm of key pairs), or
+ * REASON_RANDOM.
  */
 NODISCARD enum reason key_generate(enum jose_alg alg, unsigned bits, EVP_PKEY **pkey);
 

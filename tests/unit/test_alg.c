@@ -18,6 +18,7 @@ static const struct {
 	{ JOSE_ALG_PS256, "PS256", JOSE_KTY_RSA, "SHA256", true },
 	{ JOSE_ALG_ES256, "ES256", JOSE_KTY_EC, "SHA256", false },
 	{ JOSE_ALG_EDDSA, "EdDSA", JOSE_KTY_OKP, NULL, false },
+	{ JOSE_ALG_HS256, "HS256", JOSE_KTY_OCT, "SHA256", false },
 };
 
 static void test_table(void **state)
@@ -43,8 +44,9 @@ static void test_table(void **state)
 static void test_find_others(void **state)
 {
 	static const struct str names[] = { TEXT(""), TEXT("none"), TEXT("None"), TEXT("rs256"),
-		TEXT("RS256 "), TEXT(" RS256"), TEXT("RS256\0"), TEXT("RS25"), TEXT("HS256"),
-		TEXT("ES384"), TEXT("EDDSA"), TEXT("PS384"), TEXT("Ed448"), TEXT("RSA-OAEP") };
+		TEXT("RS256 "), TEXT(" RS256"), TEXT("RS256\0"), TEXT("RS25"), TEXT("HS384"),
+		TEXT("HS512"), TEXT("hs256"), TEXT("ES384"), TEXT("EDDSA"), TEXT("PS384"),
+		TEXT("Ed448"), TEXT("RSA-OAEP") };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(names); i++)
@@ -97,6 +99,26 @@ static void test_other_keys(void **state)
 	check_end();
 }
 
+/* A shared secret is no key pair, not even as an EVP_PKEY; HS256 is behind all that are. */
+static void test_secrets_are_no_keys(void **state)
+{
+	static const unsigned char secret[32] = { 1 };
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(
+		EVP_PKEY_HMAC, NULL, secret, sizeof(secret));
+
+	(void)state;
+	assert_non_null(pkey);
+	CHECK_NUMBER(alg_key_type(pkey), JOSE_KTY_NONE, "HMAC");
+	CHECK_NUMBER(alg_default(pkey), JOSE_ALG_NONE, "HMAC");
+	for (size_t i = 0; i < COUNT(algs); i++) {
+		CHECK(!alg_fits(algs[i].alg, pkey), algs[i].name);
+		CHECK((algs[i].alg < JOSE_ALG_PAIRS__MAX) == (algs[i].kty != JOSE_KTY_OCT),
+			algs[i].name);
+	}
+	EVP_PKEY_free(pkey);
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -104,6 +126,7 @@ int main(void)
 		cmocka_unit_test(test_find_others),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_other_keys),
+		cmocka_unit_test(test_secrets_are_no_keys),
 	};
 
 	return cmocka_run_group_tests_name("alg", tests, NULL, NULL);

@@ -3,8 +3,12 @@
  * What happens when the n-th call fails, for each n: allocations of the library, of jansson and
  * of OpenSSL, OpenSSL's functions, the generator.  Linked with --wrap, see test_failure.flags.
  */
+#include "certificates.h"
 #include "fixture.h"
+#include "makers.h"
 
+#include "jose/certificate.h"
+#include "jose/jwt.h"
 #include "oauth/dispatch.h"
 #include "oauth/mint.h"
 #include "util/diag.h"
@@ -12,6 +16,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
@@ -176,6 +181,16 @@ ECDSA_SIG *__wrap_d2i_ECDSA_SIG(ECDSA_SIG **s, const unsigned char **p, long n)
 	return n > 128 || fails_now(FAIL_CRYPTO) ? NULL : __real_d2i_ECDSA_SIG(s, p, n);
 }
 
+WRAP(X509 *, d2i_X509, NULL, (X509 * *x, const unsigned char **p, long n), (x, p, n))
+WRAP(void *, X509_get_ext_d2i, NULL, (const X509 *x, int nid, int *critical, int *index),
+	(x, nid, critical, index))
+WRAP(EVP_PKEY *, X509_get0_pubkey, NULL, (const X509 *x), (x))
+WRAP(int, EVP_PKEY_eq, -2, (const EVP_PKEY *a, const EVP_PKEY *b), (a, b))
+WRAP(int, ASN1_STRING_to_UTF8, -1, (unsigned char **p, const ASN1_STRING *s), (p, s))
+WRAP(int, i2d_ASN1_PRINTABLE, -1, (const ASN1_STRING *s, unsigned char **p), (s, p))
+WRAP(int, ASN1_TIME_cmp_time_t, -2, (const ASN1_TIME *s, time_t t), (s, t))
+WRAP(int, OBJ_obj2txt, -1, (char *p, int n, const ASN1_OBJECT *a, int dotted),
+	(p, n, a, dotted))
 WRAP(int, i2d_ECDSA_SIG, -1, (const ECDSA_SIG *s, unsigned char **p), (s, p))
 
 static size_t failed_total;
@@ -254,10 +269,11 @@ static void parse_jwk(void)
 	if (reason == REASON_NONE) {
 		CHECK(jwk.pkey != NULL, name);
 		CHECK_TEXT(str_of(jwk.kid), support_member(vector, "kid"), name);
-		CHECK_TEXT(str_of(jwk.x5c), support_member(vector, "x5c"), name);
+		CHECK(jwk.has_certificate == (json_object_get(vector, "certificate") != NULL),
+			name);
 	} else {
 		CHECK(hit, name);
-		CHECK(!jwk.pkey && !jwk.kid && !jwk.x5c, name);
+		CHECK(!jwk.pkey && !jwk.kid && !jwk.has_certificate, name);
 	}
 	CHECK(!hit || plan.source != FAIL_LIBRARY || reason == REASON_MEMORY, name);
 	jwk_clear(&jwk);
@@ -283,7 +299,7 @@ static void test_jwk_parse(void **state)
 
 static const struct str jws_text = TEXT("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAEC_w");
 
-static void split_jws(void)
+static void split_jwt(void)
 {
 	struct jws_parts parts;
 	struct arena *arena;
@@ -297,22 +313,22 @@ static void split_jws(void)
 		CHECK(disarm(), "arena_new");
 		return;
 	}
-	reason = jws_split(jws_text, arena, &parts);
+	reason = jwt_split(jws_text, arena, &parts);
 	hit = disarm();
-	CHECK((reason != REASON_NONE) == hit, "jws_split");
-	CHECK(!hit || plan.source != FAIL_LIBRARY || reason == REASON_MEMORY, "jws_split");
+	CHECK((reason != REASON_NONE) == hit, "jwt_split");
+	CHECK(!hit || plan.source != FAIL_LIBRARY || reason == REASON_MEMORY, "jwt_split");
 	CHECK(hit ? !parts.header && !parts.payload && !parts.signature.n &&
 				!parts.payload_text.n && !parts.signing_input.n
 		  : parts.header && parts.payload,
-		"jws_split");
+		"jwt_split");
 	jws_parts_clear(&parts);
 	arena_free(arena);
 }
 
-static void test_jws_split(void **state)
+static void test_jwt_split(void **state)
 {
 	(void)state;
-	walk_all(split_jws, LIBRARY | JANSSON);
+	walk_all(split_jwt, LIBRARY | JANSSON);
 }
 
 static EVP_PKEY *signing_key;
@@ -400,6 +416,148 @@ static void test_jws(void **state)
 		walk_all(verify_forged, OPENSSL | CRYPTO);
 		EVP_PKEY_free(signing_key);
 	}
+}
+
+static void verify_secret(void)
+{
+	static const struct str jws = TEXT(
+		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGB"
+		"kaGxwdHh8");
+	static const struct str secret = TEXT("0123456789abcdef0123456789abcdef");
+	struct arena *arena = arena_new(4096, 4096);
+	unsigned char mac[32];
+	struct jws_parts parts;
+
+	assert_non_null(arena);
+	assert_int_equal(jws_split(jws, arena, &parts), REASON_NONE);
+	arm();
+	enum reason reason = jws_verify_secret(&parts, secret);
+
+	CHECK(reason == REASON_JWS_SIGNATURE || (disarm() && reason == REASON_MEMORY),
+		"forged");
+	plan.armed = false;
+	assert_non_null(HMAC(EVP_sha256(), secret.p, (int)secret.n,
+		(const unsigned char *)parts.signing_input.p, parts.signing_input.n, mac,
+		NULL));
+	parts.signature = (struct str){ (const char *)mac, sizeof(mac) };
+	plan.calls = 0;
+	arm();
+	reason = jws_verify_secret(&parts, secret);
+	CHECK(reason == REASON_NONE || (disarm() && reason == REASON_MEMORY), "right");
+	plan.armed = false;
+	jws_parts_clear(&parts);
+	arena_free(arena);
+}
+
+static void test_jws_secret(void **state)
+{
+	(void)state;
+	walk_all(verify_secret, OPENSSL | CRYPTO);
+}
+
+static X509 *x509;
+static char *pem;
+static struct jwk registered, stranger;
+
+static void read_certificate(void)
+{
+	struct certificate certificate;
+	unsigned char digest[32];
+	enum reason reason = REASON_MEMORY;
+	struct arena *arena;
+	bool hit;
+
+	assert_int_equal(X509_digest(x509, EVP_sha256(), digest, NULL), 1);
+	memset(&certificate, 0, sizeof(certificate));
+	arm();
+	arena = arena_new(16, 65536);
+	if (arena)
+		reason = certificate_read(str_of(pem), arena, &certificate);
+	hit = disarm();
+	CHECK(reason == REASON_NONE || hit, "certificate_read");
+	CHECK(!hit || plan.source != FAIL_LIBRARY || reason == REASON_MEMORY,
+		"certificate_read");
+	CHECK((reason == REASON_NONE) == (certificate.x509 != NULL), "certificate_read");
+	if (reason == REASON_NONE) {
+		CHECK(secret_equal(certificate.digest, digest, sizeof(digest)), "digest");
+		/* Its key may have been lost on the way; then it is nobody's. */
+		CHECK(certificate_has_key(&certificate, &registered) || hit, "key");
+		CHECK(!certificate_has_key(&certificate, &stranger), "key");
+	}
+	certificate_clear(&certificate);
+	arena_free(arena);
+}
+
+static const struct certificate_subject right_subjects[] = {
+	{ SUBJECT_DN, TEXT("CN=client") },
+	{ SUBJECT_DN, TEXT("2.5.4.3=#0c06636c69656e74") },
+	{ SUBJECT_SAN_DNS, TEXT("client.example.com") },
+	{ SUBJECT_SAN_IP, TEXT("203.0.113.7") },
+};
+
+static const struct certificate_subject wrong_subjects[] = {
+	{ SUBJECT_DN, TEXT("CN=other") },
+	{ SUBJECT_DN, TEXT("CN=client,CN=client") },
+	{ SUBJECT_DN, TEXT("1.2.3.4=client") },
+	{ SUBJECT_DN, TEXT("CN=#0c06636c69656e75") },
+	{ SUBJECT_SAN_DNS, TEXT("other.example.com") },
+	{ SUBJECT_SAN_URI, TEXT("client.example.com") },
+	{ SUBJECT_SAN_IP, TEXT("203.0.113.8") },
+};
+
+static const struct certificate_subject *subject;
+static bool subject_is_right;
+
+static void look_at_certificate(void)
+{
+	struct certificate certificate;
+	bool is_match, has_key, has_other_key, is_current, was_current, hit;
+	unsigned char *der = NULL;
+	int len = i2d_X509(x509, &der);
+
+	assert_true(len > 0);
+	assert_int_equal(
+		certificate_parse((struct str){ (const char *)der, (size_t)len }, &certificate),
+		REASON_NONE);
+	arm();
+	is_match = certificate_has_subject(&certificate, subject);
+	has_key = certificate_has_key(&certificate, &registered);
+	has_other_key = certificate_has_key(&certificate, &stranger);
+	is_current = certificate_is_current(&certificate, NOW_S);
+	was_current = certificate_is_current(&certificate, CERTIFICATE_BEGIN_S - 1);
+	hit = disarm();
+	CHECK(subject_is_right ? is_match || hit : !is_match, subject->value.p);
+	CHECK(has_key || hit, "key");
+	CHECK(is_current || hit, "current");
+	CHECK(!has_other_key && !was_current, "never accepted");
+	certificate_clear(&certificate);
+	OPENSSL_free(der);
+}
+
+static void test_certificate(void **state)
+{
+	static const struct test_alternative alternatives[] = {
+		{ GEN_DNS, TEXT("client.example.com") },
+		{ GEN_IPADD, TEXT("\xcb\0\x71\x07") },
+	};
+
+	(void)state;
+	registered = (struct jwk){ .pkey = support_key(KEY_EC) };
+	stranger = (struct jwk){ .pkey = support_key(KEY_RSA) };
+	x509 = support_certificate(
+		registered.pkey, "client", alternatives, COUNT(alternatives));
+	pem = support_pem(x509);
+	walk_all(read_certificate, LIBRARY | OPENSSL | CRYPTO);
+	for (size_t i = 0; i < COUNT(right_subjects) + COUNT(wrong_subjects); i++) {
+		subject_is_right = i < COUNT(right_subjects);
+		subject = subject_is_right ? &right_subjects[i]
+					   : &wrong_subjects[i - COUNT(right_subjects)];
+		walk_all(look_at_certificate, OPENSSL | CRYPTO);
+	}
+	free(pem);
+	X509_free(x509);
+	jwk_clear(&registered);
+	jwk_clear(&stranger);
 }
 
 static bool signature_is_right_or_refused(struct jws_signer *signer)
@@ -571,17 +729,20 @@ static void test_snapshot(void **state)
 	EVP_PKEY_free(signing_key);
 }
 
-/* A request; `body` and `path` are set by the tests below. */
+/* A request; all of it is set by the tests below. */
 static const char *request_path;
 static struct str request_body;
+static const char *request_more[3]; /* "NAME=VALUE" */
+static bool request_is_signed;      /* what cannot be verified may look forged: 400 or 401 */
 
 static void send_request(void)
 {
 	char path[128], length[32];
-	const char *const variables[] = { request_body.n ? "REQUEST_METHOD=POST"
-							 : "REQUEST_METHOD=GET",
-		path, "HTTPS=on", "REMOTE_ADDR=192.0.2.7",
-		"CONTENT_TYPE=application/x-www-form-urlencoded", length, NULL };
+	const char *const variables[] = {
+		request_body.n ? "REQUEST_METHOD=POST" : "REQUEST_METHOD=GET", path, "HTTPS=on",
+		"REMOTE_ADDR=192.0.2.7", "CONTENT_TYPE=application/x-www-form-urlencoded",
+		length, request_more[0], request_more[1], request_more[2], NULL
+	};
 	struct http_request request = {
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
@@ -606,9 +767,12 @@ static void send_request(void)
 	hit = disarm();
 
 	has_token = str_contains(response.body, STR("access_token"));
-	CHECK(response.status == 200 || (hit && response.status >= 500),
+	CHECK(response.status == 200 || (hit && response.status >= 500) ||
+			(hit && request_is_signed && plan.source != FAIL_LIBRARY &&
+				(response.status == 400 || response.status == 401)),
 		"200, or a fault of the server");
-	CHECK(has_token == (response.status == 200 && request_body.n), "a token with 200 only");
+	CHECK(has_token == (response.status == 200 && strcmp(request_path, "/token") == 0),
+		"a token with 200 only");
 	CHECK_NUMBER(audit.status, response.status, "the log tells the same");
 	CHECK((audit.reason == REASON_NONE) == (response.status == 200),
 		"the log tells the same");
@@ -618,7 +782,7 @@ static void send_request(void)
 		struct arena *arena = arena_new(16384, 16384);
 
 		assert_non_null(arena);
-		CHECK_REASON(jws_split(support_member(json, "access_token"), arena, &parts),
+		CHECK_REASON(jwt_split(support_member(json, "access_token"), arena, &parts),
 			REASON_NONE, "whole");
 		CHECK_REASON(jws_verify(&parts, fixture.snapshot->keyring.active->pkey,
 				     fixture.snapshot->keyring.active->alg),
@@ -693,6 +857,220 @@ static void test_dispatch(void **state)
 	}
 }
 
+/* Replays are none: what an earlier round left is taken away. */
+static void send_signed(void)
+{
+	fixture.store->record_count = 0;
+	fixture.store->removed_s = 0;
+	send_request();
+}
+
+/* The same, but it must not succeed, whatever fails. */
+static void send_forged(void)
+{
+	char path[128], length[32];
+	const char *const variables[] = { "REQUEST_METHOD=POST", path, "HTTPS=on",
+		"REMOTE_ADDR=192.0.2.7", "CONTENT_TYPE=application/x-www-form-urlencoded",
+		length, request_more[0], request_more[1], request_more[2], NULL };
+	struct http_request request = {
+		.variables = variables, .body = request_body, .body_is_whole = true
+	};
+	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
+		fixture.arena, NOW_S };
+	struct http_response response = { 0 };
+	struct audit audit = { 0 };
+
+	snprintf(path, sizeof(path), "PATH_INFO=%s", request_path);
+	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", request_body.n);
+	arena_reset(fixture.arena);
+	arm();
+	if (http_request_init(&request, fixture.arena) == REASON_NONE)
+		dispatch(&input, &response, &audit);
+	plan.armed = false;
+	CHECK(response.status != 200, "refused");
+	CHECK(!str_contains(response.body, STR("access_token")), "no token");
+	CHECK_NUMBER(fixture.store->record_count, 0, "nothing is used up");
+}
+
+static EVP_PKEY *client_key, *other_key;
+
+static void open_signed(void)
+{
+	struct client *client;
+
+	client_key = support_key(KEY_EC);
+	other_key = support_key(KEY_OKP);
+	fixture_open(&fixture);
+	fixture_use_key(&fixture, JOSE_ALG_ES256);
+	fixture_use_state(&fixture);
+	fixture_add(&fixture, "FAST")->may_introspect = true;
+	client = fixture_add(&fixture, "KEY");
+	client->auth_methods = AUTH_BIT(AUTH_PRIVATE_KEY_JWT);
+	fixture_register(&fixture, client, client_key, JOSE_ALG_ES256, NULL);
+	client = fixture_add(&fixture, "TLS");
+	client->auth_methods = AUTH_BIT(AUTH_TLS);
+	client->subject = (struct certificate_subject){ SUBJECT_DN, STR("CN=client") };
+	client->certificate_bound = true;
+	fixture_seal(&fixture);
+	arena_free(fixture.arena);
+	fixture.arena = arena_new(16, 1048576);
+	assert_non_null(fixture.arena);
+	fixture.services.random = random_bytes;
+	request_path = "/token";
+	request_is_signed = true;
+}
+
+static void close_signed(void)
+{
+	fixture_close(&fixture);
+	EVP_PKEY_free(client_key);
+	EVP_PKEY_free(other_key);
+	memset(request_more, 0, sizeof(request_more));
+	request_is_signed = false;
+}
+
+#define ALL (LIBRARY | JANSSON | OPENSSL | CRYPTO)
+
+static void test_dispatch_assertion(void **state)
+{
+	static const char claims[] =
+		"{\"iss\":\"KEY\",\"sub\":\"KEY\",\"aud\":\"" FIXTURE_ISSUER
+		"\",\"jti\":\"j\",\"exp\":1640588888}";
+	static char body[2048];
+
+	(void)state;
+	open_signed();
+	for (unsigned forged = 0; forged < 2; forged++) {
+		const struct maker maker = { client_key, JOSE_ALG_ES256, STR("") };
+		const struct maker forger = { other_key, JOSE_ALG_EDDSA, STR("") };
+		char *jwt = make_jws(forged ? &forger : &maker, "{\"alg\":\"ES256\"}", claims);
+
+		snprintf(body, sizeof(body),
+			"grant_type=client_credentials&client_assertion_type=urn:ietf:params:"
+			"oauth:client-assertion-type:jwt-bearer&client_assertion=%s",
+			jwt);
+		request_body = str_of(body);
+		walk_all(forged ? send_forged : send_signed, ALL);
+		fixture.store->record_count = 0;
+		free(jwt);
+	}
+	close_signed();
+}
+
+static void test_dispatch_dpop(void **state)
+{
+	static const char claims[] =
+		"{\"jti\":\"j\",\"htm\":\"POST\",\"iat\":1640588828,\"htu\":"
+		"\"" FIXTURE_ISSUER "/oauth2/%74oken\"}";
+	static char variable[2048];
+
+	(void)state;
+	open_signed();
+	request_body = STR(
+		"grant_type=client_credentials&client_id=FAST&client_secret=" FIXTURE_SECRET);
+	request_more[0] = variable;
+	for (unsigned forged = 0; forged < 2; forged++) {
+		const struct maker maker = { client_key, JOSE_ALG_ES256, STR("") };
+		const struct maker forger = { other_key, JOSE_ALG_EDDSA, STR("") };
+		char *jwt = make_jws(forged ? &forger : &maker,
+			"{\"typ\":\"dpop+jwt\",\"alg\":\"ES256\",\"jwk\":{" JWK_EC_MEMBERS "}}",
+			claims);
+
+		snprintf(variable, sizeof(variable), "HTTP_DPOP=%s", jwt);
+		walk_all(forged ? send_forged : send_signed, ALL);
+		fixture.store->record_count = 0;
+		free(jwt);
+	}
+	close_signed();
+}
+
+static void test_dispatch_certificate(void **state)
+{
+	static char variable[8192];
+	const char *const names[] = { "CN=client", "CN=other" };
+
+	(void)state;
+	open_signed();
+	request_body = STR("grant_type=client_credentials&client_id=TLS");
+	request_more[0] = variable;
+	request_more[1] = "SSL_CLIENT_VERIFY=SUCCESS";
+	for (size_t i = 0; i < COUNT(names); i++) {
+		const struct certificate_plan wanted = { { names[i] }, NULL, client_key,
+			NOW_S - 1, NOW_S + 1 };
+		X509 *certificate = make_certificate(&wanted);
+		char *text = make_pem(certificate);
+
+		snprintf(variable, sizeof(variable), "SSL_CLIENT_CERT=%s", text);
+		walk_all(i == 0 ? send_signed : send_forged, LIBRARY | OPENSSL | CRYPTO);
+		free(text);
+		X509_free(certificate);
+	}
+	close_signed();
+}
+
+/* A token of ours to be introspected or revoked: the answer 200 is only given for the truth. */
+static void send_token(void)
+{
+	const bool is_revocation = strcmp(request_path, "/revoke") == 0;
+	char path[128], length[32];
+	const char *const variables[] = { "REQUEST_METHOD=POST", path, "HTTPS=on",
+		"REMOTE_ADDR=192.0.2.7", "CONTENT_TYPE=application/x-www-form-urlencoded",
+		length, NULL };
+	struct http_request request = {
+		.variables = variables, .body = request_body, .body_is_whole = true
+	};
+	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
+		fixture.arena, NOW_S };
+	struct http_response response = { 0 };
+	struct audit audit = { 0 };
+	bool hit;
+
+	fixture.store->record_count = 0;
+	snprintf(path, sizeof(path), "PATH_INFO=%s", request_path);
+	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", request_body.n);
+	arena_reset(fixture.arena);
+	arm();
+	if (http_request_init(&request, fixture.arena) != REASON_NONE) {
+		CHECK(disarm(), "http_request_init");
+		return;
+	}
+	dispatch(&input, &response, &audit);
+	hit = disarm();
+	CHECK(response.status == 200 || (hit && response.status >= 500),
+		"200, or a fault of the server");
+	if (response.status != 200)
+		return;
+	if (is_revocation)
+		CHECK_NUMBER(fixture.store->record_count, 1, "it is revoked");
+	else
+		CHECK(str_starts(response.body, STR("{\"active\":true,")), "it is active");
+}
+
+static void test_dispatch_token(void **state)
+{
+	static const char *const paths[] = { "/introspect", "/revoke" };
+	static char body[4096];
+	char *token;
+
+	(void)state;
+	open_signed();
+	const struct maker maker = { fixture.snapshot->keyring.active->pkey, JOSE_ALG_ES256,
+		STR("") };
+
+	token = make_jws(&maker, "{\"typ\":\"JWT\",\"alg\":\"ES256\",\"kid\":\"2026-11\"}",
+		"{\"iss\":\"" FIXTURE_ISSUER "\",\"sub\":\"FAST\",\"scope\":[\"a\",\"b\"],"
+		"\"jti\":\"j\",\"exp\":1640589128}");
+	snprintf(body, sizeof(body), "client_id=FAST&client_secret=" FIXTURE_SECRET "&token=%s",
+		token);
+	request_body = str_of(body);
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		request_path = paths[i];
+		walk_all(send_token, ALL);
+	}
+	free(token);
+	close_signed();
+}
+
 static int tell_total(void **state)
 {
 	(void)state;
@@ -706,12 +1084,18 @@ int main(void)
 		cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_diag),
 		cmocka_unit_test(test_jwk_parse),
-		cmocka_unit_test(test_jws_split),
+		cmocka_unit_test(test_jwt_split),
 		cmocka_unit_test(test_jws),
+		cmocka_unit_test(test_jws_secret),
+		cmocka_unit_test(test_certificate),
 		cmocka_unit_test(test_rsa_after_no_memory),
 		cmocka_unit_test(test_checker),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_dispatch),
+		cmocka_unit_test(test_dispatch_assertion),
+		cmocka_unit_test(test_dispatch_dpop),
+		cmocka_unit_test(test_dispatch_certificate),
+		cmocka_unit_test(test_dispatch_token),
 	};
 
 	json_set_alloc_funcs(jansson_malloc, free);

@@ -2,13 +2,25 @@
 /* Tests of jose/jwk, with the keys of tests/vectors/jwk.json. */
 #include "support.h"
 #include "jose/jwk.h"
+#include "util/b64url.h"
 
 #include <openssl/ec.h>
 #include <openssl/err.h>
 
 static bool is_clear(const struct jwk *jwk)
 {
-	return !jwk->pkey && !jwk->kid && !jwk->x5c && jwk->alg == JOSE_ALG_NONE;
+	return !jwk->pkey && !jwk->kid && !jwk->has_certificate && jwk->alg == JOSE_ALG_NONE;
+}
+
+/* Is it the digest that the vector has, in base64url, if it has one? */
+static void check_digest(const struct jwk *jwk, struct str wanted, const char *name)
+{
+	char space[64];
+	struct buf text = buf_init(space, sizeof(space));
+
+	if (jwk->has_certificate)
+		b64url_encode(&text, jwk->certificate_digest, sizeof(jwk->certificate_digest));
+	CHECK_TEXT(buf_view(&text), wanted, name);
 }
 
 static void check_parsed(const json_t *vector, const struct jwk *jwk, const char *name)
@@ -17,7 +29,7 @@ static void check_parsed(const json_t *vector, const struct jwk *jwk, const char
 
 	CHECK_NUMBER(jwk->alg, alg_find(support_member(vector, "alg")), name);
 	CHECK_TEXT(str_of(jwk->kid), support_member(vector, "kid"), name);
-	CHECK_TEXT(str_of(jwk->x5c), support_member(vector, "x5c"), name);
+	check_digest(jwk, support_member(vector, "certificate"), name);
 	CHECK_REASON(jwk_thumbprint(jwk->pkey, thumbprint), REASON_NONE, name);
 	CHECK_TEXT(str_of(thumbprint), support_member(vector, "thumbprint"), name);
 }
@@ -169,6 +181,64 @@ static void test_thumbprint_of_others(void **state)
 	check_end();
 }
 
+static void test_accepts(void **state)
+{
+	static const struct {
+		const char *key;
+		enum jose_alg alg; /* that the key names */
+		unsigned wanted;
+	} cases[] = {
+		{ KEY_RSA, JOSE_ALG_NONE,
+			JOSE_ALG_BIT(JOSE_ALG_RS256) | JOSE_ALG_BIT(JOSE_ALG_PS256) },
+		{ KEY_EC, JOSE_ALG_NONE, JOSE_ALG_BIT(JOSE_ALG_ES256) },
+		{ KEY_OKP, JOSE_ALG_NONE, JOSE_ALG_BIT(JOSE_ALG_EDDSA) },
+		{ KEY_RSA, JOSE_ALG_RS256, JOSE_ALG_BIT(JOSE_ALG_RS256) },
+		{ KEY_RSA, JOSE_ALG_RS384, JOSE_ALG_BIT(JOSE_ALG_RS384) },
+		{ KEY_RSA, JOSE_ALG_RS512, JOSE_ALG_BIT(JOSE_ALG_RS512) },
+		{ KEY_RSA, JOSE_ALG_PS256, JOSE_ALG_BIT(JOSE_ALG_PS256) },
+		{ KEY_EC, JOSE_ALG_ES256, JOSE_ALG_BIT(JOSE_ALG_ES256) },
+		{ KEY_OKP, JOSE_ALG_EDDSA, JOSE_ALG_BIT(JOSE_ALG_EDDSA) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct jwk jwk = { .pkey = support_key(cases[i].key), .alg = cases[i].alg };
+
+		for (enum jose_alg alg = JOSE_ALG_NONE; alg < JOSE_ALG__MAX; alg++)
+			CHECK(jwk_accepts(&jwk, alg) ==
+					(alg != JOSE_ALG_NONE &&
+						(cases[i].wanted & JOSE_ALG_BIT(alg)) != 0),
+				cases[i].key);
+		jwk_clear(&jwk);
+	}
+	check_end();
+}
+
+/* More than is ever read as a certificate. */
+static void test_large_certificate(void **state)
+{
+	EVP_PKEY *pkey = support_key(KEY_OKP);
+	char space[256];
+	struct buf buf = buf_init(space, sizeof(space));
+	const size_t size = 1000000;
+	char *text = malloc(size);
+	struct jwk jwk;
+	json_t *json;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'A', size);
+	CHECK_REASON(jwk_write(&buf, pkey, JOSE_ALG_NONE, STR("")), REASON_NONE, "large");
+	json = json_loadb(buf.p, buf.n, 0, NULL);
+	assert_int_equal(json_object_set_new(json, "x5c", json_pack("[s%]", text, size)), 0);
+	CHECK_REASON(jwk_parse(json, &jwk), REASON_JWK_CERTIFICATE, "large");
+	CHECK(is_clear(&jwk), "large");
+	json_decref(json);
+	free(text);
+	EVP_PKEY_free(pkey);
+	check_end();
+}
+
 static void test_clear(void **state)
 {
 	struct jwk jwk = { 0 };
@@ -188,6 +258,8 @@ int main(void)
 		cmocka_unit_test(test_write_full_length),
 		cmocka_unit_test(test_private_stays_inside),
 		cmocka_unit_test(test_thumbprint_of_others),
+		cmocka_unit_test(test_accepts),
+		cmocka_unit_test(test_large_certificate),
 		cmocka_unit_test(test_clear),
 	};
 

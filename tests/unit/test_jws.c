@@ -5,9 +5,13 @@
 #include "jose/jws.h"
 #include "util/b64url.h"
 
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 static struct arena *arena;
 
@@ -31,7 +35,31 @@ static bool is_clear(const struct jws_parts *parts)
 	       !parts->signing_input.n && !parts->payload_text.n;
 }
 
-static void check_verify(const json_t *vector, const struct jws_parts *parts, const char *name)
+/* The bytes of a member in base64url; for free(). */
+static struct str decode_member(const json_t *vector, const char *member)
+{
+	struct str text = support_member(vector, member);
+	char *bytes = malloc(text.n + 2);
+	size_t len;
+
+	assert_non_null(bytes);
+	assert_true(b64url_decode(text, bytes, text.n + 2, &len));
+	return (struct str){ bytes, len };
+}
+
+static void check_verify_secret(
+	const json_t *vector, const struct jws_parts *parts, const char *name)
+{
+	struct str secret = decode_member(vector, "secret");
+
+	CHECK_REASON(jws_verify_secret(parts, secret),
+		support_reason(support_member(vector, "verify")), name);
+	CHECK_NUMBER(ERR_peek_error(), 0, name);
+	free((void *)(uintptr_t)secret.p);
+}
+
+static void check_verify_key(
+	const json_t *vector, const struct jws_parts *parts, const char *name)
 {
 	struct jwk jwk;
 	enum jose_alg alg = alg_find(support_member(vector, "alg"));
@@ -40,7 +68,11 @@ static void check_verify(const json_t *vector, const struct jws_parts *parts, co
 	assert_int_equal(jwk_parse(json_object_get(vector, "jwk"), &jwk), REASON_NONE);
 	CHECK_REASON(jws_verify(parts, jwk.pkey, alg),
 		support_reason(support_member(vector, "verify")), name);
-	CHECK(jws_verify(parts, jwk.pkey, JOSE_ALG_NONE) != REASON_NONE, name);
+	CHECK_REASON(jws_verify(parts, jwk.pkey, JOSE_ALG_NONE), REASON_KEY_ALG, name);
+	CHECK_REASON(jws_verify(parts, jwk.pkey, JOSE_ALG_HS256), REASON_KEY_ALG, name);
+	/* No signature by a key pair is one by a secret. */
+	CHECK(jws_verify_secret(parts, STR("0123456789abcdef0123456789abcdef")) != REASON_NONE,
+		name);
 	CHECK_NUMBER(ERR_peek_error(), 0, name);
 	jwk_clear(&jwk);
 }
@@ -63,7 +95,11 @@ static void test_vectors(void **state)
 		CHECK_REASON(
 			jws_split(support_member(vector, "jws"), arena, &parts), wanted, name);
 		if (wanted == REASON_NONE && parts.header) {
-			check_verify(vector, &parts, name);
+			CHECK(!parts.payload, name);
+			if (json_object_get(vector, "secret"))
+				check_verify_secret(vector, &parts, name);
+			else
+				check_verify_key(vector, &parts, name);
 			jws_parts_clear(&parts);
 		}
 		CHECK(is_clear(&parts), name);
@@ -83,7 +119,7 @@ static void test_split_parts(void **state)
 	CHECK_TEXT(parts.signature, STR("\0\1\2\xff"), "signature");
 	CHECK_TEXT(parts.payload_text, STR("{\"sub\":\"a\"}"), "payload");
 	CHECK_TEXT(support_member(parts.header, "alg"), STR("RS256"), "header");
-	CHECK_TEXT(support_member(parts.payload, "sub"), STR("a"), "payload");
+	CHECK(!parts.payload, "the payload is not looked at");
 	jws_parts_clear(&parts);
 	check_end();
 }
@@ -103,7 +139,7 @@ static void test_split_no_memory(void **state)
 	check_end();
 }
 
-/* RFC 8037 A.4 signs a text that is no object, so its parts are made by hand. */
+/* RFC 8037 A.4 is deterministic. */
 static void test_rfc8037(void **state)
 {
 	static const char input[] = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
@@ -167,7 +203,7 @@ static bool openssl_verifies(EVP_PKEY *pkey, enum jose_alg alg, struct str input
 	const unsigned char *signature, size_t len)
 {
 	static const char *const digests[] = { NULL, "SHA256", "SHA384", "SHA512", "SHA256",
-		"SHA256", NULL };
+		"SHA256", NULL, NULL };
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *options;
 	unsigned char *der = NULL;
@@ -302,6 +338,9 @@ static void test_signer_refuses(void **state)
 		{ KEY_OKP, JOSE_ALG_ES256 },
 		{ KEY_OKP, JOSE_ALG_PS256 },
 		{ KEY_RSA, JOSE_ALG_NONE },
+		{ KEY_RSA, JOSE_ALG_HS256 },
+		{ KEY_EC, JOSE_ALG_HS256 },
+		{ KEY_OKP, JOSE_ALG_HS256 },
 	};
 
 	(void)state;
@@ -312,6 +351,112 @@ static void test_signer_refuses(void **state)
 		CHECK(!signer, cases[i].key);
 		jws_signer_free(signer);
 		EVP_PKEY_free(pkey);
+	}
+	check_end();
+}
+
+/* A JWS with the HMAC by this key, made by OpenSSL alone. */
+static struct str make_hs256(struct buf *buf, struct str key)
+{
+	unsigned char mac[32];
+	size_t len = 0;
+
+	buf_text(buf, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0"); /* {"alg":"HS256"} {"sub":"a"} */
+	assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key.p, key.n,
+		(const unsigned char *)buf->p, buf->n, mac, sizeof(mac), &len));
+	buf_char(buf, '.');
+	b64url_encode(buf, mac, len);
+	assert_false(buf->overflow);
+	return buf_view(buf);
+}
+
+/* What everybody knows of a key: SubjectPublicKeyInfo in PEM and DER, the JWK, the modulus. */
+static void write_public(EVP_PKEY *pkey, unsigned form, struct buf *buf)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	BIGNUM *n = NULL;
+	char *bytes = NULL;
+	size_t len;
+
+	if (form == 0)
+		assert_int_equal(PEM_write_bio_PUBKEY(bio, pkey), 1);
+	if (form == 1)
+		assert_int_equal(i2d_PUBKEY_bio(bio, pkey), 1);
+	if (form == 2)
+		assert_int_equal(jwk_write(buf, pkey, JOSE_ALG_NONE, STR("")), REASON_NONE);
+	if (form == 3 && EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) == 1) {
+		unsigned char modulus[1024];
+
+		len = (size_t)BN_bn2bin(n, modulus);
+		buf_str(buf, (struct str){ (const char *)modulus, len });
+	}
+	len = (size_t)BIO_get_mem_data(bio, &bytes);
+	buf_str(buf, (struct str){ bytes, len });
+	assert_false(buf->overflow);
+	ERR_clear_error();
+	BN_free(n);
+	BIO_free(bio);
+}
+
+/* The old attack: HS256, keyed with what was published as the key of the pair. */
+static void test_hs256_by_public_key(void **state)
+{
+	static const char *const keys[] = { KEY_RSA, KEY_EC, KEY_OKP };
+	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_ES256, JOSE_ALG_EDDSA };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		EVP_PKEY *pkey = support_key(keys[i]);
+
+		for (unsigned form = 0; form < 5; form++) { /* the last: the empty key */
+			char material[2048], space[512];
+			struct buf public = buf_init(material, sizeof(material));
+			struct buf jws = buf_init(space, sizeof(space));
+			struct jws_parts parts;
+
+			write_public(pkey, form, &public);
+			arena_reset(arena);
+			CHECK_REASON(
+				jws_split(make_hs256(&jws, buf_view(&public)), arena, &parts),
+				REASON_NONE, keys[i]);
+			CHECK_REASON(
+				jws_verify(&parts, pkey, algs[i]), REASON_JWS_ALG, keys[i]);
+			CHECK_REASON(jws_verify(&parts, pkey, JOSE_ALG_HS256), REASON_KEY_ALG,
+				keys[i]);
+			CHECK_REASON(jws_verify_secret(
+					     &parts, STR("0123456789abcdef0123456789abcdef")),
+				REASON_JWS_SIGNATURE, keys[i]);
+			CHECK_REASON(
+				jws_verify_secret(&parts, STR("")), REASON_KEY_WEAK, keys[i]);
+			jws_parts_clear(&parts);
+		}
+		EVP_PKEY_free(pkey);
+	}
+	check_end();
+}
+
+/* RFC 7518 §3.2: as long as the digest at least, and all of it counts. */
+static void test_secret_length(void **state)
+{
+	static const char secret[] = "0123456789abcdef0123456789abcdef0123456789abcdef"
+				     "0123456789abcdef0123456789abcdef";
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(secret); n++) {
+		struct str key = { secret, n };
+		char space[256];
+		struct buf buf = buf_init(space, sizeof(space));
+		struct jws_parts parts;
+
+		arena_reset(arena);
+		CHECK_REASON(
+			jws_split(make_hs256(&buf, key), arena, &parts), REASON_NONE, "split");
+		CHECK_REASON(jws_verify_secret(&parts, key),
+			n < JWS_SECRET_LEN_MIN ? REASON_KEY_WEAK : REASON_NONE, "length");
+		if (n > JWS_SECRET_LEN_MIN)
+			CHECK_REASON(jws_verify_secret(&parts, str_upto(key, n - 1)),
+				REASON_JWS_SIGNATURE, "one less");
+		jws_parts_clear(&parts);
 	}
 	check_end();
 }
@@ -327,6 +472,8 @@ int main(void)
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_sign_appends),
 		cmocka_unit_test(test_signer_refuses),
+		cmocka_unit_test(test_hs256_by_public_key),
+		cmocka_unit_test(test_secret_length),
 	};
 
 	return cmocka_run_group_tests_name("jws", tests, make_arena, free_arena);

@@ -11,7 +11,7 @@
 
 static const char *kty_name(enum jose_kty kty)
 {
-	static const char *const names[] = { "", "RSA", "EC", "OKP" };
+	static const char *const names[] = { "", "RSA", "EC", "OKP", "oct" };
 
 	return names[kty];
 }
@@ -63,20 +63,14 @@ static void test_read_stays_inside(void **state)
 	check_end();
 }
 
-static EVP_PKEY *make_rsa(unsigned bits, uint64_t exponent)
+/* A public key of these numbers; no check is made, they are freed. */
+static EVP_PKEY *make_public(BIGNUM *n, BIGNUM *e)
 {
-	BIGNUM *n = BN_new();
-	BIGNUM *e = BN_new();
 	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
 	OSSL_PARAM *params;
 	EVP_PKEY *pkey = NULL;
 
-	assert_non_null(n);
-	assert_non_null(e);
-	assert_true(BN_set_bit(n, (int)bits - 1));
-	assert_true(BN_add_word(n, 1));
-	assert_true(BN_set_word(e, exponent));
 	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n));
 	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e));
 	params = OSSL_PARAM_BLD_to_param(build);
@@ -88,6 +82,55 @@ static EVP_PKEY *make_rsa(unsigned bits, uint64_t exponent)
 	BN_free(n);
 	BN_free(e);
 	return pkey;
+}
+
+static EVP_PKEY *make_rsa(unsigned bits, uint64_t exponent)
+{
+	BIGNUM *n = BN_new();
+	BIGNUM *e = BN_new();
+
+	assert_non_null(n);
+	assert_non_null(e);
+	assert_true(BN_set_bit(n, (int)bits - 1));
+	assert_true(BN_add_word(n, 1));
+	assert_true(BN_set_word(e, exponent));
+	return make_public(n, e);
+}
+
+/*
+ * A number as CVE-2017-15361 makes moduli: k * M + (65537^a mod M), M being the product of the
+ * primes up to `last`.  It is no product of two primes, which nobody can see.
+ */
+static EVP_PKEY *make_roca(int bits, unsigned last, unsigned seed)
+{
+	BN_CTX *ctx = BN_CTX_new();
+	BIGNUM *n = BN_new(), *e = BN_new(), *product = BN_new(), *power = BN_new();
+
+	assert_non_null(power);
+	assert_true(BN_set_word(product, 2));
+	for (unsigned prime = 3; prime <= last; prime += 2) {
+		bool is_prime = true;
+
+		for (unsigned divisor = 3; divisor < prime; divisor += 2)
+			is_prime = is_prime && prime % divisor != 0;
+		if (is_prime)
+			assert_true(BN_mul_word(product, prime));
+	}
+	assert_true(BN_set_word(e, 65537));
+	assert_true(BN_set_word(n, 1000003 + seed));
+	assert_true(BN_mod_exp(power, e, n, product, ctx));
+	/* The last multiple of the product below 2^bits, less some */
+	BN_zero(n);
+	assert_true(BN_set_bit(n, bits));
+	assert_true(BN_div(n, NULL, n, product, ctx));
+	assert_true(BN_sub_word(n, 2 + seed));
+	assert_true(BN_mul(n, n, product, ctx));
+	assert_true(BN_add(n, n, power));
+	assert_int_equal(BN_num_bits(n), bits);
+	BN_free(product);
+	BN_free(power);
+	BN_CTX_free(ctx);
+	return make_public(n, e);
 }
 
 static void test_strength(void **state)
@@ -116,6 +159,35 @@ static void test_strength(void **state)
 
 		CHECK_REASON(key_check_strength(pkey), cases[i].wanted, cases[i].name);
 		EVP_PKEY_free(pkey);
+	}
+	check_end();
+}
+
+/* The product has 126 primes in keys below 3968 bits, 225 in larger ones. */
+static void test_roca(void **state)
+{
+	static const struct {
+		const char *name;
+		int bits;
+		unsigned last; /* prime of the product */
+		enum reason wanted;
+	} cases[] = {
+		{ "2048 bits", 2048, 701, REASON_KEY_ROCA },
+		{ "3072 bits", 3072, 701, REASON_KEY_ROCA },
+		{ "4096 bits", 4096, 1427, REASON_KEY_ROCA },
+		{ "8192 bits", 8192, 1427, REASON_KEY_ROCA },
+		{ "1024 bits are weak first", 1024, 353, REASON_KEY_WEAK },
+		{ "powers modulo the primes up to 11 only", 2048, 11, REASON_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		for (unsigned seed = 0; seed < 8; seed++) {
+			EVP_PKEY *pkey = make_roca(cases[i].bits, cases[i].last, seed);
+
+			CHECK_REASON(key_check_strength(pkey), cases[i].wanted, cases[i].name);
+			EVP_PKEY_free(pkey);
+		}
 	}
 	check_end();
 }
@@ -154,6 +226,7 @@ static void test_generate(void **state)
 		{ JOSE_ALG_ES256, 99999, REASON_NONE, 256 },
 		{ JOSE_ALG_EDDSA, 0, REASON_NONE, 256 },
 		{ JOSE_ALG_NONE, 2048, REASON_KEY_TYPE, 0 },
+		{ JOSE_ALG_HS256, 2048, REASON_KEY_TYPE, 0 },
 	};
 
 	(void)state;
@@ -274,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_read_stays_inside),
 		cmocka_unit_test(test_strength),
+		cmocka_unit_test(test_roca),
 		cmocka_unit_test(test_strength_of_others),
 		cmocka_unit_test(test_generate),
 		cmocka_unit_test(test_generate_differs),
