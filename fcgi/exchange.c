@@ -5,6 +5,7 @@
 #include "util/clock.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ARENA_BLOCK 65536
 #define ARENA_MAX (8 * 1024 * 1024)
@@ -13,7 +14,8 @@
 struct exchange {
 	struct arena *arena;
 	struct services services;
-	unsigned generation; /* of the configuration that the remembered secrets belong to */
+	unsigned generation; /* of the configuration that all of this belongs to */
+	char *state;         /* the configuration's, which services.store was made by */
 	char last_resort[LAST_RESORT_SIZE];
 };
 
@@ -63,12 +65,40 @@ static struct str last_resort(struct exchange *exchange, struct audit *audit)
 	return buf_view(&buf);
 }
 
-static void adopt_configuration(struct exchange *exchange, const struct reload *reload)
+static void forget_store(struct exchange *exchange)
 {
-	if (exchange->generation == reload_generation(reload))
-		return;
+	store_free(exchange->services.store);
+	free(exchange->state);
+	exchange->services.store = NULL;
+	exchange->state = NULL;
+}
+
+/* The store of the configuration, kept as long as it is the same one; false: out of memory. */
+static bool adopt_store(struct exchange *exchange, struct str state)
+{
+	if (str_eq(str_of(exchange->state), state))
+		return true;
+	forget_store(exchange);
+	exchange->state = strndup(state.p, state.n);
+	exchange->services.store = state.n == 0 ? NULL : store_new(state);
+	if (exchange->state != NULL && (state.n == 0 || exchange->services.store != NULL))
+		return true;
+	forget_store(exchange);
+	return false;
+}
+
+/* False: out of memory; to be tried again for the next request. */
+static bool adopt_configuration(struct exchange *exchange, const struct reload *reload)
+{
+	const struct snapshot *snapshot = reload_snapshot(reload);
+
+	if (snapshot == NULL || exchange->generation == reload_generation(reload))
+		return true;
 	credential_forget(exchange->services.credentials);
+	if (!adopt_store(exchange, snapshot->state))
+		return false;
 	exchange->generation = reload_generation(reload);
+	return true;
 }
 
 struct exchange *exchange_new(void)
@@ -91,6 +121,7 @@ void exchange_free(struct exchange *exchange)
 {
 	if (exchange == NULL)
 		return;
+	forget_store(exchange);
 	credential_checker_free(exchange->services.credentials);
 	arena_free(exchange->arena);
 	free(exchange);
@@ -104,7 +135,7 @@ struct str exchange_answer(
 	struct audit audit = { .event = "request.denied", .method = AUTH_NONE };
 	struct str answer = STR("");
 
-	adopt_configuration(exchange, reload);
+	bool good = adopt_configuration(exchange, reload);
 	const struct dispatch_input input = {
 		.snapshot = reload_snapshot(reload),
 		.request = request,
@@ -112,8 +143,8 @@ struct str exchange_answer(
 		.arena = exchange->arena,
 		.now_s = clock_wall_ms() / 1000,
 	};
-	bool good = http_request_init(request, exchange->arena) == REASON_NONE;
 
+	good = good && http_request_init(request, exchange->arena) == REASON_NONE;
 	if (good)
 		dispatch(&input, &response, &audit);
 	if (!good || !render(exchange, &response, &answer))

@@ -62,7 +62,9 @@ static void harden(void)
 	mallopt(M_PERTURB, PERTURB_BYTE);
 #endif
 	umask(027);
+	/* A write that fails is an error, not the end. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILE_LIMIT) {

@@ -48,7 +48,6 @@ static const struct {
 } refusals[] = {
 	{ REASON_CLIENT_UNKNOWN, "clients", NULL },
 	{ REASON_CLIENT_DISABLED, "clients", "enabled" },
-	{ REASON_AUTH_UNAVAILABLE, "clients", "auth_methods" },
 	{ REASON_AUTH_METHOD, "clients", "auth_methods" },
 	{ REASON_SECRET_WRONG, "clients", "secrets" },
 	{ REASON_SECRET_EXPIRED, "clients", "secrets" },

@@ -20,24 +20,30 @@ static enum reason drop_empty(struct str_list given, struct arena *arena, struct
 /* If none is live, one that is still to come says more than those that have expired. */
 static enum reason check_secrets(const struct client *client, int64_t now_s)
 {
+	const bool for_assertions = (client->auth_methods & AUTH_BY_SECRET) ==
+				    AUTH_BIT(AUTH_SECRET_JWT);
 	enum reason reason = REASON_SECRET_EXPIRED;
 
 	for (size_t i = 0; i < client->secret_count; i++) {
-		if (secret_is_live(&client->secrets[i], now_s))
+		const struct secret *secret = &client->secrets[i];
+
+		if (for_assertions && secret->kind != SECRET_PLAIN)
+			continue;
+		if (secret_is_live(secret, now_s))
 			return REASON_NONE;
-		if (now_s < client->secrets[i].not_before_s)
+		if (now_s < secret->not_before_s)
 			reason = REASON_SECRET_EARLY;
 	}
 	return reason;
 }
 
-/* Is there a way to authenticate?  All methods of this version are by a secret. */
+/* Is there a way to authenticate?  Keys and subjects are there where a method needs them. */
 static enum reason check_client(const struct client *client, int64_t now_s)
 {
 	if (!client->enabled)
 		return REASON_CLIENT_DISABLED;
-	if (client->auth_methods != 0 && (client->auth_methods & AUTH_AVAILABLE) == 0)
-		return REASON_AUTH_UNAVAILABLE;
+	if ((client->auth_methods & ~AUTH_BY_SECRET) != 0)
+		return REASON_NONE;
 	if (client->secret_count == 0)
 		return REASON_SECRET_WRONG;
 	if (client->auth_methods == 0)

@@ -17,9 +17,9 @@ struct token_request {
  * now_s  seconds since the epoch, by which its secrets are judged
  *
  * Returns REASON_NONE; REASON_CLIENT_UNKNOWN; for a client that cannot authenticate
- * REASON_CLIENT_DISABLED, REASON_AUTH_UNAVAILABLE, REASON_SECRET_WRONG (it has none),
- * REASON_AUTH_METHOD, REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; and what grant_decide
- * returns.
+ * REASON_CLIENT_DISABLED, REASON_SECRET_WRONG (it has none), REASON_AUTH_METHOD,
+ * REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; and what grant_decide returns for a request
+ * without a certificate or proof.
  */
 NODISCARD enum reason request_decide(const struct snapshot *snapshot,
 	const struct token_request *request, int64_t now_s, struct arena *arena,

@@ -4,6 +4,7 @@
 #include "config/entries.h"
 #include "config/quote.h"
 #include "config/server.h"
+#include "jose/dn.h"
 #include "util/uri.h"
 
 #define SUBJECT_PREFIX STR("tls_client_auth_")
@@ -23,41 +24,31 @@ static const char *grant_name(unsigned value)
 static const struct schema_names method_names = { method_name, 0, AUTH__MAX };
 static const struct schema_names grant_names = { grant_name, 0, GRANT__MAX };
 
-/* One attribute of a name: a type, an equals sign, a value. */
-static bool is_attribute(struct str text)
+/* Cut an attribute off a distinguished name, at a separator that no backslash stands before. */
+static struct str cut_attribute(struct str *rest)
 {
-	struct str type;
+	size_t n = 0;
 
-	if (!str_cut(&text, '=', &type) || type.n == 0 || text.n == 0)
-		return false;
-	for (size_t i = 0; i < type.n; i++) {
-		char c = type.p[i];
+	while (n < rest->n && rest->p[n] != ',' && rest->p[n] != '+')
+		n += rest->p[n] == '\\' && n + 1 < rest->n ? 2 : 1;
+	struct str attribute = str_upto(*rest, n);
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-			!(c >= '0' && c <= '9') && c != '-' && c != '.')
-			return false;
-	}
-	return true;
+	*rest = str_from(*rest, n + 1);
+	return attribute;
 }
 
-/* RFC 4514 §3, as far as the separators go: a backslash takes away their meaning. */
-static bool is_distinguished_name(struct str text)
+/* The first attribute that is none, or the whole text if each is good by itself. */
+static struct str find_bad_attribute(struct str text)
 {
-	size_t start = 0;
+	struct str rest = text;
 
-	for (size_t i = 0; i <= text.n; i++) {
-		if (i < text.n && text.p[i] == '\\') {
-			if (++i >= text.n)
-				return false;
-			continue;
-		}
-		if (i < text.n && text.p[i] != ',' && text.p[i] != '+')
-			continue;
-		if (!is_attribute(str_from(str_upto(text, i), start)))
-			return false;
-		start = i + 1;
+	while (rest.n > 0) {
+		struct str attribute = cut_attribute(&rest);
+
+		if (!dn_is_valid(attribute))
+			return attribute;
 	}
-	return true;
+	return text;
 }
 
 static bool is_host_name(struct str text)
@@ -79,6 +70,18 @@ static bool is_email(struct str text)
 
 	return str_is_visible(text) && !str_has(text, ' ') && str_cut(&text, '@', &local) &&
 	       local.n > 0 && text.n > 0;
+}
+
+static void read_subject_dn(struct reader *reader, const struct schema_key *key,
+	const struct yaml_node *node, void *target)
+{
+	if (node->kind == YAML_TEXT && node->text.n > 0 && !dn_is_valid(node->text))
+		diag_add(reader->diag, DIAG_ERROR, yaml_place(node),
+			"%s is not an attribute TYPE=VALUE with a known TYPE; write the name "
+			"as in CN=client,O=Example (RFC 4514)",
+			quote_of(find_bad_attribute(node->text)).text);
+	else
+		schema_text(reader, key, node, target);
 }
 
 static void read_methods(struct reader *reader, const struct schema_key *key,
@@ -122,9 +125,7 @@ static const struct schema_key client_keys[] = {
 	{ "auth_methods", read_methods, .names = &method_names },
 	{ "jwks", schema_node, NODE(jwks) },
 	{ .name = "jwks_file", .type = read_jwks_file },
-	{ "tls_client_auth_subject_dn", schema_text, SUBJECT(SUBJECT_DN),
-		.check = is_distinguished_name,
-		.expected = "a distinguished name such as CN=client,O=Example (RFC 4514)" },
+	{ "tls_client_auth_subject_dn", read_subject_dn, SUBJECT(SUBJECT_DN) },
 	{ "tls_client_auth_san_dns", schema_text, SUBJECT(SUBJECT_SAN_DNS),
 		.check = is_host_name, .expected = "a host name" },
 	{ "tls_client_auth_san_uri", schema_text, SUBJECT(SUBJECT_SAN_URI),
@@ -133,9 +134,8 @@ static const struct schema_key client_keys[] = {
 		.expected = "an IP address" },
 	{ "tls_client_auth_san_email", schema_text, SUBJECT(SUBJECT_SAN_EMAIL),
 		.check = is_email, .expected = "an email address" },
-	{ "tls_client_certificate_bound_access_tokens", schema_bool, FIELD(certificate_bound),
-		.unavailable = true },
-	{ "dpop_bound_access_tokens", schema_bool, FIELD(dpop_bound), .unavailable = true },
+	{ "tls_client_certificate_bound_access_tokens", schema_bool, FIELD(certificate_bound) },
+	{ "dpop_bound_access_tokens", schema_bool, FIELD(dpop_bound) },
 	{ "allowed_ips", schema_netmasks, FIELD(allowed_ips), .min = 1 },
 	{ "resources", schema_texts, FIELD(resources), .check = uri_is_absolute,
 		.expected = "an absolute URI without a fragment" },
@@ -144,7 +144,7 @@ static const struct schema_key client_keys[] = {
 	{ "token_profile", read_profile, .names = &server_profiles },
 	{ "audience", schema_audiences, FIELD(audience) },
 	{ "claims", schema_node, NODE(claims) },
-	{ "introspect", schema_bool, FIELD(may_introspect), .unavailable = true },
+	{ "introspect", schema_bool, FIELD(may_introspect) },
 };
 
 static const struct schema client_schema = SCHEMA(client_keys);
@@ -237,10 +237,16 @@ static void load_scopes(struct loader *loader, struct client_draft *draft)
 }
 
 /* RFC 8705 §2.1.2: exactly one. */
-static void check_subjects(struct loader *loader, const struct yaml_node *value)
+static void set_subject(
+	struct loader *loader, struct client_draft *draft, const struct yaml_node *value)
 {
 	bool found = false;
 
+	for (enum subject_kind i = 0; i < SUBJECT__MAX; i++) {
+		if (draft->subjects[i].n > 0)
+			draft->client.subject = (struct certificate_subject){ i,
+				draft->subjects[i] };
+	}
 	for (const struct yaml_node *key = value->child; key != NULL;
 		key = yaml_next_key(key)) {
 		if (!str_starts(key->text, SUBJECT_PREFIX))
@@ -276,12 +282,26 @@ static void check_dpop(
 			"\"dpop_bound_access_tokens\" needs a state store; set \"state\"");
 }
 
+static void check_introspect(
+	struct loader *loader, const struct client_draft *draft, const struct yaml_node *value)
+{
+	if (draft->client.may_introspect && !loader->snapshot->introspection)
+		diag_add(loader->reader.diag, DIAG_WARNING,
+			yaml_place(yaml_find(value, STR("introspect"))),
+			"\"introspect\" has no effect: the introspection endpoint %s",
+			loader->has_state ? "is turned off under \"endpoints\""
+					  : "is not offered without a state store; set "
+					    "\"state\"");
+}
+
 static void load_client(
 	struct loader *loader, const struct yaml_node *name, struct client *client)
 {
 	const struct yaml_node *value = name->next;
 	struct client_draft draft = {
-		.client = { .enabled = true, .grants = GRANT_BIT(GRANT_CLIENT_CREDENTIALS) },
+		.client = { .enabled = true,
+			.grants = GRANT_BIT(GRANT_CLIENT_CREDENTIALS),
+			.subject.kind = SUBJECT_NONE },
 		.name = name,
 	};
 
@@ -293,10 +313,11 @@ static void load_client(
 		load_scopes(loader, &draft);
 		secrets_load(loader, &draft);
 		jwks_load(loader, &draft);
-		check_subjects(loader, value);
+		set_subject(loader, &draft, value);
 		methods_check(loader, &draft);
 		check_lifetime(loader, &draft, value);
 		check_dpop(loader, &draft, value);
+		check_introspect(loader, &draft, value);
 		claims_load(loader, &draft);
 	}
 	*client = draft.client;

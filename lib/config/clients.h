@@ -5,15 +5,6 @@
 
 #include "config/loader.h"
 
-enum client_subject {
-	SUBJECT_DN,
-	SUBJECT_SAN_DNS,
-	SUBJECT_SAN_URI,
-	SUBJECT_SAN_IP,
-	SUBJECT_SAN_EMAIL,
-	SUBJECT__MAX,
-};
-
 /* A client under construction, and the nodes that still have to be looked into. */
 struct client_draft {
 	struct client client;

@@ -60,8 +60,6 @@ static void check_method(
 	const char *name = auth_method_name(method);
 	const struct yaml_node *item = find_item(draft->auth_methods, name);
 
-	if ((AUTH_AVAILABLE & AUTH_BIT(method)) == 0)
-		schema_warn_unavailable(&loader->reader, item);
 	if (!need->is_met(draft))
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(item), "%s needs %s", name,
 			need->text);
@@ -79,18 +77,15 @@ static bool is_none(const struct yaml_node *list)
 
 static void warn_unusable(struct loader *loader, const struct client_draft *draft)
 {
-	const unsigned methods = draft->client.auth_methods;
-	const char *problem = "has no way to authenticate";
+	const bool is_forgotten = draft->auth_methods == NULL &&
+				  (has_keys(draft) || has_subject(draft));
 
-	if ((methods & AUTH_AVAILABLE) != 0)
+	if (draft->client.auth_methods != 0 ||
+		!is_none(draft->auth_methods == NULL ? draft->secrets : draft->auth_methods))
 		return;
-	if (methods != 0)
-		problem = "cannot authenticate: none of its auth_methods is available in this "
-			  "version";
-	else if (!is_none(draft->auth_methods == NULL ? draft->secrets : draft->auth_methods))
-		return;
-	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->name), "the client %s %s",
-		quote_of(draft->name->text).text, problem);
+	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->name),
+		"the client %s has no way to authenticate%s", quote_of(draft->name->text).text,
+		is_forgotten ? "; name one in \"auth_methods\"" : "");
 }
 
 void methods_check(struct loader *loader, struct client_draft *draft)

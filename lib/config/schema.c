@@ -132,6 +132,12 @@ static bool turns_on(const struct yaml_node *value)
 	       (!str_eq(value->text, STR("false")) && !str_eq(value->text, STR("0")));
 }
 
+static void warn_unavailable(struct reader *reader, const struct yaml_node *key)
+{
+	diag_add(reader->diag, DIAG_WARNING, yaml_place(key),
+		"%s is not available in this version", quote_of(key->text).text);
+}
+
 static const struct schema_key *find_key(
 	const struct schema *schema, struct str name, size_t *index)
 {
@@ -153,7 +159,7 @@ static void read_value(struct reader *reader, const struct schema_key *key,
 	key->type(reader, key, value, (char *)target + key->offset);
 	if (key->unavailable && turns_on(value) &&
 		diag_error_count(reader->diag) == error_count)
-		schema_warn_unavailable(reader, name);
+		warn_unavailable(reader, name);
 }
 
 /* What holds without the key: the table's text, read as if it stood in the file. */
@@ -232,12 +238,6 @@ void schema_refuse_key(
 	diag_add(reader->diag, DIAG_ERROR, yaml_place(key), "unknown key %s%s",
 		quote_of(key->text).text,
 		quote_suggestion(key->text, names, schema->count).text);
-}
-
-void schema_warn_unavailable(struct reader *reader, const struct yaml_node *key)
-{
-	diag_add(reader->diag, DIAG_WARNING, yaml_place(key),
-		"%s is not available in this version", quote_of(key->text).text);
 }
 
 bool schema_is_list(struct reader *reader, const char *what, const struct yaml_node *node)

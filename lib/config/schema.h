@@ -72,9 +72,6 @@ bool schema_has(const struct schema *schema, struct str name);
 void schema_refuse_key(
 	struct reader *reader, const struct schema *schema, const struct yaml_node *key);
 
-/* schema_warn_unavailable - say at the key that this version lacks what it asks for. */
-void schema_warn_unavailable(struct reader *reader, const struct yaml_node *key);
-
 /*
  * schema_is_list, schema_is_mapping - report a node that is neither this nor left out.
  *

@@ -3,10 +3,10 @@
 #include "config/clients.h"
 #include "config/quote.h"
 #include "domain/credential.h"
+#include "jose/jws.h"
 
 #define SECRET_FILE_SIZE_MAX 4096
 #define SHA256_PREFIX STR("sha256:")
-#define JWT_SECRET_LEN_MIN 32 /* bytes; RFC 7518 §3.2, for HS256 */
 
 /* One item of `secrets`. */
 struct draft {
@@ -117,12 +117,18 @@ static struct str one_line(struct str content, const char **problem)
 static void keep_secret(struct loader *loader, const struct draft *draft, struct str text,
 	struct secret *secret)
 {
-	secret->kind = SECRET_PLAIN;
 	if (!arena_copy(loader->reader.arena, text, &secret->text))
 		loader->reader.out_of_memory = true;
 	if (!secret_digest(text, secret->digest))
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(draft->file), "%s",
 			reason_info(REASON_HASHING)->name);
+}
+
+/* RFC 7518 §3.2. */
+static bool is_long_enough(const struct client_draft *client, struct str secret)
+{
+	return secret.n >= JWS_SECRET_LEN_MIN ||
+	       (client->client.auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) == 0;
 }
 
 static void read_file(
@@ -136,14 +142,16 @@ static void read_file(
 		return;
 	struct str secret = one_line(buf_view(&content), &problem);
 
-	if (problem == NULL && secret.n < JWT_SECRET_LEN_MIN &&
-		(client->client.auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) != 0)
-		problem = "is too short: client_secret_jwt needs a secret of at least 32 bytes";
-	if (problem == NULL)
-		keep_secret(loader, draft, secret, &draft->secret);
-	else
+	if (problem != NULL)
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(draft->file), "%s %s",
 			quote_of(draft->file->text).text, problem);
+	else if (!is_long_enough(client, secret))
+		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(draft->file),
+			"%s is too short: client_secret_jwt needs a secret of at least %d "
+			"bytes",
+			quote_of(draft->file->text).text, JWS_SECRET_LEN_MIN);
+	else
+		keep_secret(loader, draft, secret, &draft->secret);
 	file_clear(&content);
 }
 
@@ -174,24 +182,45 @@ static void read_secret(struct loader *loader, struct client_draft *client,
 	check_draft(loader, item, &draft);
 	if (draft.file != NULL) {
 		client->has_secret_file = true;
+		draft.secret.kind = SECRET_PLAIN;
 		read_file(loader, client, &draft);
 	}
 	*secret = draft.secret;
 	secret_wipe(&draft, sizeof(draft));
 }
 
+/* Is there a secret that has not expired, of those for assertions or of all? */
+static bool has_current(
+	const struct loader *loader, const struct client *client, bool for_assertions)
+{
+	for (size_t i = 0; i < client->secret_count; i++) {
+		const struct secret *secret = &client->secrets[i];
+
+		if ((!for_assertions || secret->kind == SECRET_PLAIN) &&
+			(secret->expires_s == 0 || secret->expires_s > loader->now_s))
+			return true;
+	}
+	return false;
+}
+
 static void warn_expired(struct loader *loader, const struct client_draft *draft)
 {
-	for (size_t i = 0; i < draft->client.secret_count; i++) {
-		const struct secret *secret = &draft->client.secrets[i];
+	const struct client *client = &draft->client;
+	const bool for_assertions = draft->has_secret_file &&
+				    (client->auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) != 0;
 
-		if (secret->expires_s == 0 || secret->expires_s > loader->now_s)
-			return;
-	}
-	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->secrets),
-		draft->client.secret_count == 1 ? "this secret of %s has expired"
-						: "all secrets of %s have expired",
-		quote_of(draft->name->text).text);
+	if (draft->auth_methods != NULL && (client->auth_methods & AUTH_BY_SECRET) == 0)
+		return;
+	if (!has_current(loader, client, false))
+		diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->secrets),
+			client->secret_count == 1 ? "this secret of %s has expired"
+						  : "all secrets of %s have expired",
+			quote_of(draft->name->text).text);
+	else if (for_assertions && !has_current(loader, client, true))
+		diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->secrets),
+			"all secrets of %s with \"file\" have expired, so client_secret_jwt "
+			"cannot be used",
+			quote_of(draft->name->text).text);
 }
 
 void secrets_load(struct loader *loader, struct client_draft *draft)

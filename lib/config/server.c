@@ -3,6 +3,7 @@
 #include "config/server.h"
 #include "config/loader.h"
 #include "config/quote.h"
+#include "util/filesystem.h"
 #include "util/uri.h"
 
 #include <errno.h>
@@ -134,6 +135,16 @@ static bool is_redis_url(struct str text)
 	       !uri.has_query && !uri.has_fragment;
 }
 
+/* LMDB's locks and its mapped memory are those of one machine. */
+static void refuse_network(struct reader *reader, const struct yaml_node *node)
+{
+	diag_add(reader->diag, DIAG_ERROR, yaml_place(node),
+		"%s is on a network file system, where LMDB loses data; name a directory on a "
+		"local disk, such as lmdb:/var/lib/oauth2-fcgi or one below /var/tmp, or use "
+		"redis://HOST:PORT/DATABASE",
+		quote_of(node->text).text);
+}
+
 /* "lmdb:" and the directory, made relative to the working directory. */
 static void keep_lmdb(struct reader *reader, const struct schema_key *key,
 	const struct yaml_node *node, struct str *state)
@@ -143,6 +154,8 @@ static void keep_lmdb(struct reader *reader, const struct schema_key *key,
 
 	directory.text = str_from(node->text, STR("lmdb:").n);
 	schema_path(reader, key, &directory, &path);
+	if (path.n > 0 && filesystem_is_network(path.p))
+		refuse_network(reader, node);
 	char *p = schema_alloc(reader, STR("lmdb:").n + path.n + 1, 1);
 
 	if (p == NULL)
@@ -210,8 +223,8 @@ static const struct schema_key throttle_keys[] = {
 };
 
 static const struct schema_key endpoint_keys[] = {
-	{ "introspection", schema_bool, FIELD(introspection), .unavailable = true },
-	{ "revocation", schema_bool, FIELD(revocation), .unavailable = true },
+	{ "introspection", schema_bool, FIELD(introspection) },
+	{ "revocation", schema_bool, FIELD(revocation) },
 	{ "metrics", schema_bool, FIELD(metrics), .initial = "false", .unavailable = true },
 };
 
@@ -244,7 +257,7 @@ static const struct schema_key server_keys[] = {
 	{ .name = "scopes" },
 	{ .name = "clients" },
 	{ .name = "include" },
-	{ "state", read_state, FIELD(state), .unavailable = true },
+	{ "state", read_state, FIELD(state) },
 	{ "assertions", schema_mapping, FIELD(assertions), .schema = &assertion_schema },
 	{ "throttle", schema_mapping, FIELD(throttle), .schema = &throttle_schema },
 	{ "endpoints", schema_mapping, .schema = &endpoint_schema },
@@ -315,10 +328,8 @@ static void set_throttle(struct loader *loader)
 		throttle->address_failures = 10 * throttle->failures;
 	if (key == NULL && !loader->has_state)
 		*throttle = (struct throttle_policy){ .window_s = throttle->window_s };
-	if (key == NULL || (throttle->failures == 0 && throttle->address_failures == 0))
-		return;
-	schema_warn_unavailable(&loader->reader, key);
-	need_state(loader, key);
+	if (key != NULL && (throttle->failures > 0 || throttle->address_failures > 0))
+		need_state(loader, key);
 }
 
 /* Not named: offered if there is a state store.  Named: then there must be one. */

@@ -4,6 +4,7 @@
 #define DOMAIN_CLIENT_H
 
 #include "domain/scope.h"
+#include "jose/certificate.h"
 #include "jose/jwk.h"
 #include "util/netmask.h"
 #include "util/secret.h"
@@ -24,8 +25,13 @@ enum auth_method {
 
 #define AUTH_BIT(method) (1U << (method))
 
-/* The methods that this version has. */
-#define AUTH_AVAILABLE (AUTH_BIT(AUTH_SECRET_BASIC) | AUTH_BIT(AUTH_SECRET_POST))
+/* Those that need one of the client's secrets. */
+#define AUTH_BY_SECRET \
+	(AUTH_BIT(AUTH_SECRET_BASIC) | AUTH_BIT(AUTH_SECRET_POST) | AUTH_BIT(AUTH_SECRET_JWT))
+/* Those by a certificate of the TLS connection (RFC 8705 §2). */
+#define AUTH_BY_CERTIFICATE (AUTH_BIT(AUTH_TLS) | AUTH_BIT(AUTH_SELF_SIGNED_TLS))
+/* Those by a signed assertion (RFC 7523 §2.2). */
+#define AUTH_BY_ASSERTION (AUTH_BIT(AUTH_SECRET_JWT) | AUTH_BIT(AUTH_PRIVATE_KEY_JWT))
 
 enum grant_type {
 	GRANT_CLIENT_CREDENTIALS,
@@ -69,9 +75,10 @@ struct client {
 	struct str claims;        /* JSON members without braces, each with a comma before it */
 	struct jwk *keys;         /* the array is the arena's, what is in it is owned */
 	size_t key_count;
-	int64_t token_lifetime_s; /* 0: not set */
-	unsigned auth_methods;    /* AUTH_BIT */
-	unsigned grants;          /* GRANT_BIT */
+	struct certificate_subject subject; /* for AUTH_TLS */
+	int64_t token_lifetime_s;           /* 0: not set */
+	unsigned auth_methods;              /* AUTH_BIT */
+	unsigned grants;                    /* GRANT_BIT */
 	enum token_profile profile;
 	bool has_profile; /* false: the general one holds */
 	bool enabled;

@@ -6,6 +6,7 @@
 
 #define ARENA_BLOCK ((size_t)64 << 10)
 #define ARENA_LIMIT ((size_t)1 << 30)
+#define TOKEN_PATH STR("/token")
 #define JWK_SIZE_MAX 4096 /* bytes of one rendered key: RSA with 8192 bits, and a kid */
 
 /* The path of a URL without the slash at its end. */
@@ -16,6 +17,18 @@ static struct str url_path(struct str url)
 	if (!uri_parse(url, &uri))
 		return STR("");
 	return str_ends(uri.path, STR("/")) ? str_upto(uri.path, uri.path.n - 1) : uri.path;
+}
+
+static enum reason make_token_url(struct snapshot *snapshot)
+{
+	const size_t size = snapshot->base_url.n + TOKEN_PATH.n;
+	char *p = arena_alloc(snapshot->arena, size);
+	struct buf url = buf_init(p, p == NULL ? 0 : size);
+
+	buf_str(&url, snapshot->base_url);
+	buf_str(&url, TOKEN_PATH);
+	snapshot->token_url = buf_view(&url);
+	return url.overflow ? REASON_MEMORY : REASON_NONE;
 }
 
 static enum reason make_jwks(struct snapshot *snapshot)
@@ -36,11 +49,29 @@ static enum reason make_jwks(struct snapshot *snapshot)
 	return document_make(snapshot->arena, buf_view(&body), &snapshot->jwks);
 }
 
+/* JOSE_ALG_BIT of each that an assertion of the client may have. */
+static unsigned assertion_algs(const struct client *client)
+{
+	const bool by_key = (client->auth_methods & AUTH_BIT(AUTH_PRIVATE_KEY_JWT)) != 0;
+	const bool by_secret = (client->auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) != 0;
+	unsigned algs = by_secret ? JOSE_ALG_BIT(JOSE_ALG_HS256) : 0;
+
+	for (size_t i = 0; by_key && i < client->key_count; i++) {
+		for (enum jose_alg alg = JOSE_ALG_NONE + 1; alg < JOSE_ALG_PAIRS__MAX; alg++)
+			algs |= jwk_accepts(&client->keys[i], alg) ? JOSE_ALG_BIT(alg) : 0;
+	}
+	return algs;
+}
+
 static void count_client(struct snapshot *snapshot, const struct client *client)
 {
-	if (client->enabled)
-		snapshot->auth_methods |= client->auth_methods & AUTH_AVAILABLE;
 	failure_price_add(&snapshot->failure_price, client);
+	if (!client->enabled)
+		return;
+	snapshot->auth_methods |= client->auth_methods;
+	snapshot->assertion_algs |= assertion_algs(client);
+	if (client->certificate_bound || (client->auth_methods & AUTH_BY_CERTIFICATE) != 0)
+		snapshot->takes_certificates = true;
 }
 
 struct snapshot *snapshot_new(void)
@@ -75,10 +106,14 @@ enum reason snapshot_seal(struct snapshot *snapshot)
 	snapshot->base_path = url_path(snapshot->base_url);
 	snapshot->issuer_path = url_path(snapshot->issuer);
 	snapshot->auth_methods = 0;
+	snapshot->assertion_algs = 0;
+	snapshot->takes_certificates = false;
 	snapshot->failure_price = (struct failure_price){ 0 };
 	for (size_t i = 0; i < snapshot->clients.count; i++)
 		count_client(snapshot, &snapshot->clients.items[i]);
-	return make_jwks(snapshot);
+	enum reason reason = make_token_url(snapshot);
+
+	return reason == REASON_NONE ? make_jwks(snapshot) : reason;
 }
 
 enum reason document_make(struct arena *arena, struct str body, struct document *document)

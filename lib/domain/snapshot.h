@@ -52,6 +52,7 @@ struct snapshot {
 	struct str base_url;
 	struct str base_path;   /* of base_url; "" or "/…" without a slash at the end */
 	struct str issuer_path; /* of the issuer, likewise */
+	struct str token_url;   /* of the token endpoint */
 	bool require_tls;
 	struct netmask_list trusted_proxies;
 	struct token_policy access_token;
@@ -59,9 +60,10 @@ struct snapshot {
 	struct scope_table scopes;
 	struct client_table clients;
 	struct failure_price failure_price;
-	unsigned
-		auth_methods; /* AUTH_BIT of each that an enabled client may use here and now */
-	struct str state;     /* "lmdb:DIR" or "redis://…"; empty: none */
+	unsigned auth_methods;   /* AUTH_BIT of each that an enabled client may use */
+	unsigned assertion_algs; /* JOSE_ALG_BIT of each that an assertion of theirs may have */
+	bool takes_certificates; /* an enabled client may present a certificate */
+	struct str state;        /* "lmdb:DIR" or "redis://…"; empty: none */
 	struct assertion_policy assertions;
 	struct throttle_policy throttle;
 	bool introspection;
@@ -83,7 +85,8 @@ void snapshot_free(struct snapshot *snapshot);
 /*
  * snapshot_seal - derive what follows from the rest; the last step of building.
  *
- * Fills in base_path, issuer_path, failure_price, auth_methods and jwks.
+ * Fills in base_path, issuer_path, token_url, failure_price, auth_methods, assertion_algs,
+ * takes_certificates and jwks.
  *
  * Returns REASON_NONE, REASON_MEMORY, REASON_INTERNAL.
  */

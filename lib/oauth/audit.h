@@ -18,10 +18,21 @@ struct audit {
 	struct str request_id;
 	struct str secret_label;
 	enum reason reason;
+	enum reason cause; /* what exactly is wrong with an assertion or proof; else _NONE */
+	int64_t retry_after_s; /* what the client was told to wait; 0: nothing of its own */
 	int status;
 };
 
-/* audit_log - write the line. */
+/*
+ * audit_refuse - from what exactly is wrong with an assertion or proof to what the client is
+ * told.
+ *
+ * Returns `refusal`, with the cause noted, for a cause that no answer is made of; else the
+ * cause itself.
+ */
+NODISCARD enum reason audit_refuse(struct audit *audit, enum reason cause, enum reason refusal);
+
+/* audit_log - write the line; its `reason` is the reason and, behind a colon, the cause. */
 void audit_log(const struct log *log, const struct audit *audit, int64_t duration_us);
 
 #endif

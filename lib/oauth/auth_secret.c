@@ -2,6 +2,7 @@
 /* Client authentication by a shared secret: client_secret_basic and client_secret_post. */
 #include "oauth/auth_secret.h"
 #include "http/header.h"
+#include "oauth/attempt.h"
 #include "oauth/params.h"
 
 struct credentials {
@@ -9,45 +10,30 @@ struct credentials {
 	struct str secret;
 };
 
-/* What must hold beside the secret. */
-static enum reason check_rights(
-	const struct call *call, const struct client *client, enum auth_method method)
-{
-	if (client == NULL)
-		return REASON_CLIENT_UNKNOWN;
-	if (!client->enabled)
-		return REASON_CLIENT_DISABLED;
-	if ((client->auth_methods & AUTH_BIT(method)) == 0)
-		return REASON_AUTH_METHOD;
-	if (!client_allows_address(client, &call->client_address))
-		return REASON_AUTH_ADDRESS;
-	return REASON_NONE;
-}
-
 static enum reason check(const struct call *call, const struct credentials *credentials,
 	enum auth_method method, struct caller *caller, struct audit *audit)
 {
-	const struct snapshot *snapshot = call->snapshot;
-	const struct client *client = client_find(&snapshot->clients, credentials->id);
-	enum reason rights = check_rights(call, client, method);
+	struct attempt attempt;
+	const struct secret *matched;
+	enum reason reason = attempt_begin(call, credentials->id, method, &attempt, audit);
+
+	if (reason != REASON_NONE)
+		return reason;
 	const struct credential_claim claim = {
-		.client = client,
+		.client = attempt.client,
 		.secret = credentials->secret,
 		.now_s = call->now_s,
-		.is_refused = rights != REASON_NONE,
+		.is_refused = attempt.rights != REASON_NONE,
 	};
-	const struct secret *matched;
 
-	audit->client_id = credentials->id;
-	enum reason reason = credential_check(
-		call->services->credentials, &snapshot->failure_price, &claim, &matched);
-
+	reason = credential_check(
+		call->services->credentials, &call->snapshot->failure_price, &claim, &matched);
 	if (matched != NULL)
 		audit->secret_label = matched->label;
 	if (reason == REASON_NONE)
-		reason = rights;
+		reason = attempt.rights;
 	if (reason == REASON_NONE)
-		*caller = (struct caller){ .client = client, .method = method };
+		*caller = (struct caller){ .client = attempt.client, .method = method };
 	return reason;
 }
 

@@ -20,9 +20,9 @@ NODISCARD enum reason auth_secret_basic(const struct call *call, struct str auth
 /*
  * auth_secret_post - check client_id and client_secret of the body.
  *
- * Returns REASON_NONE; REASON_CLIENT_UNKNOWN, _SECRET_WRONG, _SECRET_EXPIRED,
- * _SECRET_EARLY, _CLIENT_DISABLED, _AUTH_METHOD, _AUTH_ADDRESS, all the same to
- * the client; REASON_HASHING, REASON_MEMORY.
+ * Returns REASON_NONE; what attempt_begin returns; REASON_CLIENT_UNKNOWN, _SECRET_WRONG,
+ * _SECRET_EXPIRED, _SECRET_EARLY, _CLIENT_DISABLED, _AUTH_METHOD, _AUTH_ADDRESS, all the same
+ * to the client; REASON_HASHING, REASON_MEMORY.
  */
 NODISCARD enum reason auth_secret_post(
 	const struct call *call, struct caller *caller, struct audit *audit);

@@ -7,12 +7,14 @@
 #include "domain/snapshot.h"
 #include "http/form.h"
 #include "http/request.h"
+#include "state/store.h"
 #include "util/random.h"
 
 /* What outlives a request and changes; one of each in a process. */
 struct services {
 	struct credential_checker *credentials;
 	random_source *random;
+	struct store *store; /* NULL exactly if the configuration has no state */
 };
 
 struct call {

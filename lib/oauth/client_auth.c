@@ -2,6 +2,9 @@
 /* Which client is calling?  The choice of the one method that a request uses. */
 #include "oauth/client_auth.h"
 #include "http/header.h"
+#include "oauth/attempt.h"
+#include "oauth/auth_assertion.h"
+#include "oauth/auth_mtls.h"
 #include "oauth/auth_secret.h"
 #include "oauth/params.h"
 
@@ -53,15 +56,50 @@ static enum reason check_choice(const struct evidence *evidence)
 	return REASON_NONE;
 }
 
+/* Should a certificate have come with this client_id? */
+static bool lacks_certificate(const struct call *call)
+{
+	const struct client *client = client_find(
+		&call->snapshot->clients, form_value(call->form, PARAM_CLIENT_ID));
+
+	return client != NULL && (client->auth_methods & AUTH_BY_CERTIFICATE) != 0;
+}
+
 /* Apache keeps the header to itself unless it is told to pass it on; others never do. */
 static enum reason refuse_anonymous(const struct call *call)
 {
 	const struct http_request *request = call->request;
+
+	if (lacks_certificate(call))
+		return REASON_NO_CERTIFICATE;
 	bool came = http_variable_count(request, "HTTP_AUTHORIZATION") > 0 ||
 		    http_variable_count(request, "REDIRECT_HTTP_AUTHORIZATION") > 0;
 	bool is_apache = str_starts(http_variable(request, "SERVER_SOFTWARE"), STR("Apache"));
 
 	return is_apache && !came ? REASON_NO_CREDENTIALS_APACHE : REASON_NO_CREDENTIALS;
+}
+
+/* A certificate without a client_id is only part of the connection. */
+static bool is_anonymous(const struct call *call, const struct evidence *evidence)
+{
+	return evidence->authorization.n == 0 && !evidence->has_secret &&
+	       !evidence->has_assertion &&
+	       (form_value(call->form, PARAM_CLIENT_ID).n == 0 ||
+		       !auth_mtls_is_presented(call->request));
+}
+
+static enum reason prove(const struct call *call, const struct evidence *evidence,
+	struct caller *caller, struct audit *audit)
+{
+	if (evidence->authorization.n > 0) {
+		audit->method = AUTH_SECRET_BASIC;
+		return auth_secret_basic(call, evidence->authorization, caller, audit);
+	}
+	if (evidence->has_secret)
+		return auth_secret_post(call, caller, audit);
+	if (evidence->has_assertion)
+		return auth_assertion(call, caller, audit);
+	return auth_mtls(call, caller, audit);
 }
 
 enum reason client_authenticate(
@@ -75,13 +113,9 @@ enum reason client_authenticate(
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (evidence.authorization.n > 0) {
-		audit->method = AUTH_SECRET_BASIC;
-		return auth_secret_basic(call, evidence.authorization, caller, audit);
-	}
-	if (evidence.has_secret) {
-		audit->method = AUTH_SECRET_POST;
-		return auth_secret_post(call, caller, audit);
-	}
-	return evidence.has_assertion ? REASON_AUTH_UNAVAILABLE : refuse_anonymous(call);
+	if (is_anonymous(call, &evidence))
+		return refuse_anonymous(call);
+	reason = prove(call, &evidence, caller, audit);
+	return reason_info(reason)->status == 401 ? attempt_count_failure(call, audit, reason)
+						  : reason;
 }

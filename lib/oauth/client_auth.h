@@ -10,16 +10,18 @@
 struct caller {
 	const struct client *client; /* borrowed from the snapshot */
 	enum auth_method method;
+	/* Of the certificate that it presented, where that matters (RFC 8705 §3.1); else "". */
+	char thumbprint[CERTIFICATE_THUMBPRINT_LEN + 1];
 };
 
 /*
  * client_authenticate - find out who is calling.
  *
  * caller  [out] cleared on failure
- * audit   gets client_id, method and secret_label, as far as they are known
+ * audit   gets client_id, method, secret_label and cause, as far as they are known
  *
- * Returns REASON_NONE or one of reason.def's block 'Client authentication';
- * REASON_HASHING, REASON_MEMORY.
+ * A failure counts for the throttle.  Returns REASON_NONE or one of reason.def's block
+ * 'Client authentication'; REASON_HASHING, REASON_MEMORY; one of its STORE rows.
  */
 NODISCARD enum reason client_authenticate(
 	const struct call *call, struct caller *caller, struct audit *audit);

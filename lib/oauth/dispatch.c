@@ -202,6 +202,16 @@ static struct str challenge(struct arena *arena, struct str issuer)
 	return text.overflow ? STR("Basic realm=\"\"") : buf_view(&text);
 }
 
+static struct str number_text(struct arena *arena, int64_t number)
+{
+	static const size_t size = 20;
+	char *p = arena_alloc(arena, size);
+	struct buf text = buf_init(p, p == NULL ? 0 : size);
+
+	buf_number(&text, number);
+	return text.overflow ? STR(RETRY_AFTER_S) : buf_view(&text);
+}
+
 static void refuse(struct turn *turn, enum reason reason)
 {
 	const struct dispatch_input *input = turn->input;
@@ -217,6 +227,9 @@ static void refuse(struct turn *turn, enum reason reason)
 		http_response_add(response, "Allow", str_of(turn->route->allow));
 	if (info->status == 503)
 		http_response_add(response, "Retry-After", STR(RETRY_AFTER_S));
+	if (reason == REASON_THROTTLED)
+		http_response_add(response, "Retry-After",
+			number_text(input->arena, turn->audit->retry_after_s));
 }
 
 static void finish(struct turn *turn, enum reason reason)

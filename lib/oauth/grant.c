@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client gets: scope, audience, lifetime and profile of its token. */
+/* What a client gets: scope, audience, lifetime, profile and binding of its token. */
 #include "oauth/grant.h"
 #include "util/uri.h"
 
@@ -160,12 +160,25 @@ static void choose_token_form(const struct decision *decision)
 	grant->profile_from = client->has_profile ? GRANT_FROM_CLIENT : GRANT_FROM_ACCESS_TOKEN;
 }
 
+/* A certificate binds where that is registered; whoever sends a proof wants to be bound. */
+static enum reason bind(const struct decision *decision)
+{
+	const struct client *client = decision->client;
+
+	if (client->dpop_bound && decision->request->jkt.n == 0)
+		return REASON_DPOP_MISSING;
+	if (client->certificate_bound)
+		decision->grant->x5t = decision->request->x5t;
+	decision->grant->jkt = decision->request->jkt;
+	return REASON_NONE;
+}
+
 static enum reason decide(const struct decision *decision)
 {
 	const struct client *client = decision->client;
 	enum reason reason;
 
-	if (client->certificate_bound)
+	if (client->certificate_bound && decision->request->x5t.n == 0)
 		return REASON_CERTIFICATE_MISSING;
 	if ((client->grants & GRANT_BIT(GRANT_CLIENT_CREDENTIALS)) == 0)
 		return REASON_GRANT_DENIED;
@@ -174,7 +187,7 @@ static enum reason decide(const struct decision *decision)
 	if ((reason = choose_audience(decision)) != REASON_NONE)
 		return reason;
 	choose_token_form(decision);
-	return client->dpop_bound ? REASON_DPOP_MISSING : REASON_NONE;
+	return bind(decision);
 }
 
 enum reason grant_decide(const struct snapshot *snapshot, const struct client *client,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client gets: scope, audience, lifetime and profile of its token.  Pure. */
+/* What a client gets: scope, audience, lifetime, profile and binding of its token.  Pure. */
 #ifndef OAUTH_GRANT_H
 #define OAUTH_GRANT_H
 
@@ -10,6 +10,8 @@
 struct grant_request {
 	struct str scope;          /* as sent; empty: not sent */
 	struct str_list resources; /* `resource` and its alias `audience` (RFC 8707) */
+	struct str x5t; /* thumbprint of the client's certificate (RFC 8705 §3.1); or empty */
+	struct str jkt; /* thumbprint of its DPoP key (RFC 9449 §6); or empty */
 };
 
 /* Where a value came from, for those who ask why. */
@@ -26,6 +28,8 @@ struct grant {
 	const struct client *client;
 	struct scope_list scopes;
 	struct str_list audience; /* at least one */
+	struct str x5t;           /* the token is bound to this certificate; empty: to none */
+	struct str jkt;           /* the token is bound to this key; empty: to none */
 	int64_t lifetime_s;
 	enum token_profile profile;
 	enum grant_source scopes_from;

@@ -128,6 +128,26 @@ static void add_rfc9068_claims(struct buf *json, const struct snapshot *snapshot
 	add_scope_text(json, grant->scopes);
 }
 
+/* RFC 7800 §3.1, RFC 8705 §3.1, RFC 9449 §6.1 */
+static void add_confirmation(struct buf *json, const struct grant *grant)
+{
+	if (grant->x5t.n == 0 && grant->jkt.n == 0)
+		return;
+	add_name(json, "cnf");
+	buf_char(json, '{');
+	if (grant->x5t.n > 0) {
+		buf_text(json, "\"x5t#S256\":");
+		buf_json(json, grant->x5t);
+	}
+	if (grant->x5t.n > 0 && grant->jkt.n > 0)
+		buf_char(json, ',');
+	if (grant->jkt.n > 0) {
+		buf_text(json, "\"jkt\":");
+		buf_json(json, grant->jkt);
+	}
+	buf_char(json, '}');
+}
+
 static enum reason make_jti(random_source *random, struct arena *arena, struct str *jti)
 {
 	unsigned char bytes[UUID_BYTES];
@@ -171,6 +191,7 @@ static enum reason make_claims(const struct snapshot *snapshot, const struct gra
 		return REASON_MEMORY;
 	buf_char(&json, '{');
 	writers[grant->profile](&json, snapshot, grant, token);
+	add_confirmation(&json, grant);
 	buf_str(&json, grant->client->claims);
 	buf_char(&json, '}');
 	token->claims = buf_view(&json);
@@ -220,7 +241,7 @@ enum reason mint_response(const struct grant *grant, const struct token *token, 
 		return REASON_MEMORY;
 	buf_char(&json, '{');
 	add_text(&json, "access_token", token->jwt);
-	add_text(&json, "token_type", STR("Bearer"));
+	add_text(&json, "token_type", grant->jkt.n > 0 ? STR("DPoP") : STR("Bearer"));
 	add_number(&json, "expires_in", token->expires_s - now_s);
 	add_scope_text(&json, grant->scopes);
 	buf_char(&json, '}');

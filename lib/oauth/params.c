@@ -11,6 +11,8 @@ static const struct form_parameter table[PARAM__MAX] = {
 	[PARAM_SCOPE] = { .name = STR_CONST("scope") },
 	[PARAM_RESOURCE] = { .name = STR_CONST("resource"), .may_repeat = true },
 	[PARAM_AUDIENCE] = { .name = STR_CONST("audience"), .may_repeat = true },
+	[PARAM_TOKEN] = { .name = STR_CONST("token") },
+	[PARAM_TOKEN_TYPE_HINT] = { .name = STR_CONST("token_type_hint") },
 	[PARAM_RESPONSE_TYPE] = { .name = STR_CONST("response_type") },
 	[PARAM_REDIRECT_URI] = { .name = STR_CONST("redirect_uri") },
 	[PARAM_STATE] = { .name = STR_CONST("state") },

@@ -14,6 +14,8 @@ enum parameter {
 	PARAM_SCOPE,
 	PARAM_RESOURCE,
 	PARAM_AUDIENCE,
+	PARAM_TOKEN, /* RFC 7009 §2.1, RFC 7662 §2.1 */
+	PARAM_TOKEN_TYPE_HINT,
 	/* Not used here, but defined by RFC 6749 §11.2.2, so that they may not be repeated. */
 	PARAM_RESPONSE_TYPE,
 	PARAM_REDIRECT_URI,

@@ -2,12 +2,24 @@
 /* The table of endpoints. */
 #include "oauth/route.h"
 #include "oauth/health.h"
+#include "oauth/introspect.h"
 #include "oauth/jwks.h"
 #include "oauth/metadata.h"
+#include "oauth/revoke.h"
 #include "oauth/token.h"
 
 #define TAKES_POST .allow = "POST", .methods = HTTP_BIT(HTTP_POST)
 #define TAKES_GET .allow = "GET, HEAD", .methods = HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_HEAD)
+
+static bool offers_introspection(const struct snapshot *snapshot)
+{
+	return snapshot->introspection;
+}
+
+static bool offers_revocation(const struct snapshot *snapshot)
+{
+	return snapshot->revocation;
+}
 
 static const struct route table[] = {
 	{
@@ -16,6 +28,20 @@ static const struct route table[] = {
 		.event = "token.denied",
 		.allows_cors = true,
 		.handler = token_endpoint,
+	},
+	{
+		.name = STR_CONST("/introspect"),
+		TAKES_POST,
+		.event = "introspection",
+		.is_offered = offers_introspection,
+		.handler = introspect_endpoint,
+	},
+	{
+		.name = STR_CONST("/revoke"),
+		TAKES_POST,
+		.event = "revocation",
+		.is_offered = offers_revocation,
+		.handler = revoke_endpoint,
 	},
 	{
 		.name = STR_CONST("/jwks"),
@@ -59,6 +85,8 @@ static bool is_joined(struct str path, struct str first, struct str second)
 static bool matches(const struct route *route, const struct snapshot *snapshot,
 	const struct http_request *request)
 {
+	if (route->is_offered != NULL && !route->is_offered(snapshot))
+		return false;
 	if (str_eq(request->path_info, route->name) ||
 		is_joined(request->path, snapshot->base_path, route->name))
 		return true;

@@ -18,10 +18,12 @@ struct route {
 	bool is_well_known; /* also reached at RFC 8414 §3.1's paths */
 	bool allows_plain;  /* may be called over plain HTTP although require_tls is set */
 	bool allows_cors;
+	/* NULL: always; else an endpoint that is not offered does not exist */
+	bool (*is_offered)(const struct snapshot *snapshot);
 	endpoint_handler *handler;
 };
 
-/* route_find - the endpoint at the request's path, or NULL. */
+/* route_find - the endpoint that is offered at the request's path, or NULL. */
 const struct route *route_find(
 	const struct snapshot *snapshot, const struct http_request *request);
 

@@ -2,7 +2,9 @@
 /* The token endpoint: who is calling, what does it get, sign it, say it. */
 #include "oauth/token.h"
 #include "oauth/answer.h"
+#include "oauth/auth_mtls.h"
 #include "oauth/client_auth.h"
+#include "oauth/dpop.h"
 #include "oauth/grant.h"
 #include "oauth/mint.h"
 #include "oauth/params.h"
@@ -38,10 +40,26 @@ static enum reason gather_resources(const struct call *call, struct str_list *re
 	return REASON_NONE;
 }
 
-static enum reason decide(
-	const struct call *call, const struct caller *caller, struct grant *grant)
+/* What the caller shows, beside who it is, for its token to be bound to. */
+static enum reason find_binding(const struct call *call, struct caller *caller,
+	char jkt[static JWK_THUMBPRINT_LEN + 1], struct audit *audit)
 {
-	struct grant_request request = { .scope = form_value(call->form, PARAM_SCOPE) };
+	bool lacks_thumbprint = caller->client->certificate_bound &&
+				caller->thumbprint[0] == '\0';
+	enum reason reason = lacks_thumbprint ? auth_mtls_bind(call, caller) : REASON_NONE;
+
+	return reason == REASON_NONE ? dpop_verify(call, jkt, audit) : reason;
+}
+
+/* caller and jkt are borrowed for the life of the grant. */
+static enum reason decide(const struct call *call, const struct caller *caller, const char *jkt,
+	struct grant *grant)
+{
+	struct grant_request request = {
+		.scope = form_value(call->form, PARAM_SCOPE),
+		.x5t = str_of(caller->thumbprint),
+		.jkt = str_of(jkt),
+	};
 	enum reason reason = gather_resources(call, &request.resources);
 
 	if (reason != REASON_NONE)
@@ -68,12 +86,14 @@ enum reason token_endpoint(
 	struct caller caller;
 	struct grant grant;
 	struct token token;
+	char jkt[JWK_THUMBPRINT_LEN + 1];
 	enum reason reason;
 
 	audit->scope = form_value(call->form, PARAM_SCOPE);
 	if ((reason = client_authenticate(call, &caller, audit)) != REASON_NONE ||
 		(reason = check_grant_type(call->form)) != REASON_NONE ||
-		(reason = decide(call, &caller, &grant)) != REASON_NONE ||
+		(reason = find_binding(call, &caller, jkt, audit)) != REASON_NONE ||
+		(reason = decide(call, &caller, jkt, &grant)) != REASON_NONE ||
 		(reason = mint_token(call->snapshot, &grant, call->now_s,
 			 call->services->random, call->arena, &token)) != REASON_NONE)
 		return reason;

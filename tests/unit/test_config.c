@@ -13,6 +13,19 @@
 #define MESSAGES_SIZE 65536
 #define CASE_COUNT_MIN 60
 
+/* Any directory with this name is as if it were on a network file system. */
+#define NETWORK_NAME "/network"
+
+bool __real_filesystem_is_network(const char *path);
+bool __wrap_filesystem_is_network(const char *path);
+
+bool __wrap_filesystem_is_network(const char *path)
+{
+	if (str_ends(str_of(path), STR(NETWORK_NAME)))
+		return str_starts(str_of(path), str_of(in_directory("")));
+	return __real_filesystem_is_network(path);
+}
+
 struct word {
 	const char *name;
 	const char *text;
@@ -470,6 +483,8 @@ static void test_full_client(void **state)
 	assert_int_equal(c->profile, PROFILE_CIAM);
 	assert_texts(c->audience, audience, 2);
 	assert_text(c->claims, ",\"tenant\":\"acme\"");
+	assert_int_equal(c->subject.kind, SUBJECT_DN);
+	assert_text(c->subject.value, "CN=client\\, one+UID=1,O=Example,2.5.4.5=x");
 	config_free(config);
 }
 
@@ -501,7 +516,7 @@ static void test_full_secrets(void **state)
 	config_free(config);
 }
 
-/* All that holds of this version's limits, and of clients that cannot get in. */
+/* Nothing is wrong with the file, but somebody cannot get in. */
 static void test_warnings(void **state)
 {
 	struct config *config = load_expecting(SERVER "clients: {}\n", CONFIG_CHECK,
@@ -536,51 +551,202 @@ static void test_warnings(void **state)
 
 static void test_unavailable(void **state)
 {
-	struct config *config = load_expecting(SERVER
-		"state: lmdb:state\n"
-		"access_token: {reuse: 149}\n"
-		"throttle: {failures: 5}\n"
-		"endpoints: {introspection: true, revocation: true, metrics: true}\n"
-		"clients:\n"
-		"  a:\n"
-		"    auth_methods: [client_secret_jwt, tls_client_auth]\n"
-		"    secrets: [{file: secret-32}]\n"
-		"    tls_client_auth_san_ip: \"::1\"\n"
-		"    tls_client_certificate_bound_access_tokens: true\n"
-		"    dpop_bound_access_tokens: true\n"
-		"    introspect: true\n",
+	struct config *config = load_expecting(SERVER CLIENT "access_token: {reuse: 149}\n"
+							     "endpoints: {metrics: true}\n",
 		CONFIG_CHECK,
-		"oauth2.yaml:3:1: warning: \"state\" is not available in this version\n"
 		"oauth2.yaml:4:16: warning: \"reuse\" is not available in this version\n"
-		"oauth2.yaml:5:1: warning: \"throttle\" is not available in this version\n"
-		"oauth2.yaml:6:13: warning: \"introspection\" is not available in this "
-		"version\n"
-		"oauth2.yaml:6:34: warning: \"revocation\" is not available in this version\n"
-		"oauth2.yaml:6:52: warning: \"metrics\" is not available in this version\n"
-		"oauth2.yaml:8:3: warning: the client \"a\" cannot authenticate: none of its "
-		"auth_methods is available in this version\n"
-		"oauth2.yaml:9:20: warning: \"client_secret_jwt\" is not available in this "
-		"version\n"
-		"oauth2.yaml:9:39: warning: \"tls_client_auth\" is not available in this "
-		"version\n"
-		"oauth2.yaml:12:5: warning: \"tls_client_certificate_bound_access_tokens\" is "
-		"not available in this version\n"
-		"oauth2.yaml:13:5: warning: \"dpop_bound_access_tokens\" is not available in "
-		"this version\n"
-		"oauth2.yaml:14:5: warning: \"introspect\" is not available in this version\n");
+		"oauth2.yaml:5:13: warning: \"metrics\" is not available in this version\n");
 	const struct snapshot *s = config_snapshot(config);
 
 	(void)state;
 	assert_non_null(s);
+	assert_int_equal(s->access_token.reuse_s, 149);
+	assert_true(s->metrics);
+	config_free(config);
+}
+
+/* ---- strong clients ---- */
+
+#define STATE "state: lmdb:state\n"
+#define JWK "{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}"
+
+/* Everything that needs a state store, without a warning. */
+static void test_strong_client(void **state)
+{
+	struct config *config;
+	const struct snapshot *s = load_good(SERVER STATE
+		"throttle: {failures: 5}\n"
+		"endpoints: {introspection: true, revocation: true}\n"
+		"clients:\n"
+		"  a:\n"
+		"    auth_methods: [client_secret_jwt, private_key_jwt, tls_client_auth,\n"
+		"      self_signed_tls_client_auth]\n"
+		"    secrets: [{hash: " SHA256_HASH "}, {file: secret-32}]\n"
+		"    jwks: {keys: [" JWK "]}\n"
+		"    tls_client_auth_san_ip: \"::1\"\n"
+		"    tls_client_certificate_bound_access_tokens: true\n"
+		"    dpop_bound_access_tokens: true\n"
+		"    introspect: true\n",
+		&config);
+	const struct client *a = find_client(s, "a");
+
+	(void)state;
 	assert_true(str_starts(s->state, STR("lmdb:")));
 	assert_text(str_from(s->state, STR("lmdb:").n), in_directory("state"));
-	assert_int_equal(s->access_token.reuse_s, 149);
 	assert_int_equal(s->throttle.failures, 5);
 	assert_int_equal(s->throttle.address_failures, 50);
 	assert_int_equal(s->throttle.window_s, 60);
-	assert_true(find_client(s, "a")->certificate_bound);
-	assert_true(find_client(s, "a")->dpop_bound);
+	assert_true(s->introspection && s->revocation);
+	assert_int_equal(a->auth_methods, AUTH_BY_ASSERTION | AUTH_BY_CERTIFICATE);
+	assert_int_equal(s->auth_methods, a->auth_methods);
+	assert_int_equal(
+		s->assertion_algs, JOSE_ALG_BIT(JOSE_ALG_EDDSA) | JOSE_ALG_BIT(JOSE_ALG_HS256));
+	assert_true(s->takes_certificates);
+	assert_int_equal(a->subject.kind, SUBJECT_SAN_IP);
+	assert_text(a->subject.value, "::1");
+	assert_true(a->certificate_bound && a->dpop_bound && a->may_introspect);
 	config_free(config);
+}
+
+static void test_subjects(void **state)
+{
+	static const struct {
+		const char *key;
+		const char *value;
+		enum subject_kind kind;
+	} cases[] = {
+		{ "subject_dn", "CN=client,O=Example", SUBJECT_DN },
+		{ "subject_dn", "CN=a\\\\, one+UID=1,O=Example,2.5.4.5=x", SUBJECT_DN },
+		{ "san_dns", "client.example.com", SUBJECT_SAN_DNS },
+		{ "san_uri", "spiffe://example.com/client", SUBJECT_SAN_URI },
+		{ "san_ip", "192.0.2.1", SUBJECT_SAN_IP },
+		{ "san_ip", "2001:db8::1", SUBJECT_SAN_IP },
+		{ "san_email", "client@example.com", SUBJECT_SAN_EMAIL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512], value[64];
+		struct config *config;
+
+		snprintf(text, sizeof(text),
+			SERVER "clients: {a: {auth_methods: [tls_client_auth], "
+			       "tls_client_auth_%s: \"%s\"}, b: {secrets: [{file: secret}]}}\n",
+			cases[i].key, cases[i].value);
+		const struct snapshot *s = load_good(text, &config);
+		const struct client *a = find_client(s, "a");
+
+		/* Inside YAML's quotes a backslash is written twice. */
+		snprintf(value, sizeof(value), "%s", cases[i].value);
+		char *twice = strstr(value, "\\\\");
+
+		if (twice != NULL)
+			memmove(twice, twice + 1, strlen(twice));
+		assert_int_equal(a->subject.kind, cases[i].kind);
+		assert_text(a->subject.value, value);
+		assert_true(s->takes_certificates);
+		assert_int_equal(find_client(s, "b")->subject.kind, SUBJECT_NONE);
+		config_free(config);
+	}
+}
+
+/* What is on by itself as soon as there is a store, and what is then off if it is named so. */
+static void test_defaults_with_a_store(void **state)
+{
+	struct config *config;
+	const struct snapshot *s = load_good(SERVER CLIENT STATE, &config);
+
+	(void)state;
+	assert_int_equal(s->throttle.failures, 10);
+	assert_int_equal(s->throttle.address_failures, 100);
+	assert_true(s->introspection && s->revocation);
+	assert_false(s->takes_certificates);
+	assert_int_equal(s->assertion_algs, 0);
+	config_free(config);
+	s = load_good(SERVER CLIENT "state: redis://127.0.0.1:6379/0\n"
+				    "throttle: {failures: 0}\n"
+				    "endpoints: {introspection: false, revocation: false}\n",
+		&config);
+	assert_text(s->state, "redis://127.0.0.1:6379/0");
+	assert_int_equal(s->throttle.failures + s->throttle.address_failures, 0);
+	assert_false(s->introspection || s->revocation);
+	config_free(config);
+}
+
+/* What can never work, and next to it what is fine. */
+static void test_strong_warnings(void **state)
+{
+	struct config *config = load_expecting(SERVER STATE
+		"clients:\n"
+		"  a: {jwks: {keys: [" JWK "]}}\n"
+		"  b: {tls_client_auth_san_dns: b.example}\n"
+		"  c:\n"
+		"    auth_methods: [client_secret_jwt, client_secret_basic]\n"
+		"    secrets: [{file: secret-32, expires: 2026-11-22}, {hash: " SHA256_HASH
+		"}]\n"
+		"  d:\n"
+		"    auth_methods: [client_secret_jwt]\n"
+		"    secrets: [{file: secret-32, expires: 2026-11-22}, {file: secret-32}]\n"
+		"  e:\n"
+		"    auth_methods: [private_key_jwt]\n"
+		"    jwks: {keys: [" JWK "]}\n"
+		"    secrets: [{file: secret, expires: 2026-11-22}]\n"
+		"  f: {secrets: [{file: secret}], "
+		"tls_client_certificate_bound_access_tokens: true}\n",
+		CONFIG_CHECK,
+		"oauth2.yaml:5:3: warning: the client \"a\" has no way to authenticate; name "
+		"one in \"auth_methods\"\n"
+		"oauth2.yaml:6:3: warning: the client \"b\" has no way to authenticate; name "
+		"one in \"auth_methods\"\n"
+		"oauth2.yaml:9:14: warning: all secrets of \"c\" with \"file\" have expired, "
+		"so client_secret_jwt cannot be used\n");
+
+	(void)state;
+	assert_true(config_snapshot(config)->takes_certificates);
+	config_free(config);
+}
+
+static void test_introspect_without_an_endpoint(void **state)
+{
+	struct config *config = load_expecting(SERVER
+		"clients: {a: {secrets: [{file: secret}], introspect: true}}\n",
+		CONFIG_CHECK,
+		"oauth2.yaml:3:42: warning: \"introspect\" has no effect: the introspection "
+		"endpoint is not offered without a state store; set \"state\"\n");
+
+	(void)state;
+	assert_true(find_client(config_snapshot(config), "a")->may_introspect);
+	config_free(config);
+	config = load_expecting(SERVER STATE
+		"endpoints: {introspection: false}\n"
+		"clients: {a: {secrets: [{file: secret}], introspect: true}}\n",
+		CONFIG_CHECK,
+		"oauth2.yaml:5:42: warning: \"introspect\" has no effect: the introspection "
+		"endpoint is turned off under \"endpoints\"\n");
+	assert_non_null(config_snapshot(config));
+	config_free(config);
+}
+
+/* Also for a server, not only for `check`: the message stands among the cases. */
+static void test_network_file_system(void **state)
+{
+	static const char *const states[] = { "lmdb:network", "lmdb:directory/../network" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		for (enum config_depth depth = CONFIG_SERVE; depth <= CONFIG_CHECK; depth++) {
+			char text[256];
+
+			snprintf(text, sizeof(text), SERVER CLIENT "state: %s\n", states[i]);
+			struct config *config = load_depth(text, depth);
+
+			assert_null(config_snapshot(config));
+			assert_int_equal(diag_error_count(config_diag(config)), 1);
+			assert_int_equal(diag_get(config_diag(config), 0)->line, 4);
+			assert_int_equal(diag_get(config_diag(config), 0)->column, 8);
+			config_free(config);
+		}
+	}
 }
 
 static void test_claims(void **state)
@@ -1251,7 +1417,7 @@ static void test_example_with_all_on(void **state)
 			strstr(entry->text, "is not available in this version") == NULL)
 			fail_msg("line %u: %s", entry->line, entry->text);
 	}
-	assert_int_equal(diag_count(diag), 9);
+	assert_int_equal(diag_count(diag), 2); /* reuse and metrics */
 	assert_non_null(config_snapshot(config));
 	config_free(config);
 }
@@ -1267,6 +1433,12 @@ int main(void)
 		cmocka_unit_test(test_full_secrets),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_unavailable),
+		cmocka_unit_test(test_strong_client),
+		cmocka_unit_test(test_subjects),
+		cmocka_unit_test(test_defaults_with_a_store),
+		cmocka_unit_test(test_strong_warnings),
+		cmocka_unit_test(test_introspect_without_an_endpoint),
+		cmocka_unit_test(test_network_file_system),
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_long_claims),
 		cmocka_unit_test(test_require_tls),

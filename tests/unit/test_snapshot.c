@@ -53,6 +53,17 @@ static void test_paths(void **state)
 	check_end();
 }
 
+static void test_token_url(void **state)
+{
+	(void)state;
+	fixture_seal(&fixture);
+	CHECK_TEXT(fixture.snapshot->token_url, STR(FIXTURE_ISSUER "/oauth2/token"), "default");
+	fixture.snapshot->base_url = STR("http://[::1]:8080");
+	fixture_seal(&fixture);
+	CHECK_TEXT(fixture.snapshot->token_url, STR("http://[::1]:8080/token"), "no path");
+	check_end();
+}
+
 static void test_auth_methods(void **state)
 {
 	unsigned basic = AUTH_BIT(AUTH_SECRET_BASIC);
@@ -69,9 +80,9 @@ static void test_auth_methods(void **state)
 		{ "together", basic, post, true, basic | post },
 		{ "one is disabled", basic, post, false, basic },
 		{ "the same", post, post, true, post },
-		{ "none of this version", AUTH_BIT(AUTH_PRIVATE_KEY_JWT), AUTH_BIT(AUTH_TLS),
-			true, 0 },
-		{ "one of this version", AUTH_BIT(AUTH_TLS) | basic, 0, true, basic },
+		{ "by key and certificate", AUTH_BIT(AUTH_PRIVATE_KEY_JWT), AUTH_BIT(AUTH_TLS),
+			true, AUTH_BIT(AUTH_PRIVATE_KEY_JWT) | AUTH_BIT(AUTH_TLS) },
+		{ "all", AUTH_BIT(AUTH__MAX) - 1, 0, true, AUTH_BIT(AUTH__MAX) - 1 },
 		{ "none", 0, 0, true, 0 },
 	};
 
@@ -87,11 +98,91 @@ static void test_auth_methods(void **state)
 	check_end();
 }
 
+#define RSA (JOSE_ALG_BIT(JOSE_ALG_RS256) | JOSE_ALG_BIT(JOSE_ALG_PS256))
+#define ES256 JOSE_ALG_BIT(JOSE_ALG_ES256)
+#define RS384 JOSE_ALG_BIT(JOSE_ALG_RS384)
+#define HS256 JOSE_ALG_BIT(JOSE_ALG_HS256)
+
+static void test_assertion_algs(void **state)
+{
+	const unsigned by_key = AUTH_BIT(AUTH_PRIVATE_KEY_JWT);
+	const unsigned by_secret = AUTH_BIT(AUTH_SECRET_JWT);
+	EVP_PKEY *rsa = support_key(KEY_RSA), *ec = support_key(KEY_EC);
+	struct jwk any[] = { { .pkey = rsa }, { .pkey = ec } };
+	struct jwk pinned[] = { { .pkey = rsa, .alg = JOSE_ALG_RS384 } };
+	const struct {
+		const char *name;
+		struct jwk *keys;
+		size_t key_count;
+		unsigned methods;
+		bool enabled;
+		unsigned wanted;
+	} cases[] = {
+		{ "any of the keys", any, 2, by_key, true, RSA | ES256 },
+		{ "the one that the key names", pinned, 1, by_key, true, RS384 },
+		{ "a secret", NULL, 0, by_secret, true, HS256 },
+		{ "both", pinned, 1, by_key | by_secret, true, RS384 | HS256 },
+		{ "a secret, and keys for certificates", any, 2,
+			by_secret | AUTH_BIT(AUTH_SELF_SIGNED_TLS), true, HS256 },
+		{ "disabled", any, 2, by_key | by_secret, false, 0 },
+		{ "keys without a method", any, 2, AUTH_BIT(AUTH_SECRET_BASIC), true, 0 },
+	};
+	struct client *client = fixture_add(&fixture, "a");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		client->keys = cases[i].keys;
+		client->key_count = cases[i].key_count;
+		client->auth_methods = cases[i].methods;
+		client->enabled = cases[i].enabled;
+		fixture.snapshot->assertion_algs = RS384 << 8;
+		fixture_seal(&fixture);
+		CHECK_NUMBER(fixture.snapshot->assertion_algs, cases[i].wanted, cases[i].name);
+	}
+	client->key_count = 0;
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(ec);
+	check_end();
+}
+
+static void test_takes_certificates(void **state)
+{
+	const struct {
+		const char *name;
+		unsigned methods;
+		bool bound;
+		bool enabled;
+		bool wanted;
+	} cases[] = {
+		{ "a secret", AUTH_BIT(AUTH_SECRET_BASIC), false, true, false },
+		{ "an assertion", AUTH_BY_ASSERTION, false, true, false },
+		{ "a certificate", AUTH_BIT(AUTH_TLS), false, true, true },
+		{ "its own certificate", AUTH_BIT(AUTH_SELF_SIGNED_TLS), false, true, true },
+		{ "bound tokens", AUTH_BIT(AUTH_SECRET_BASIC), true, true, true },
+		{ "disabled", AUTH_BY_CERTIFICATE, true, false, false },
+	};
+	struct client *client = fixture_add(&fixture, "a");
+
+	(void)state;
+	fixture_add(&fixture, "b");
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		client->auth_methods = cases[i].methods;
+		client->certificate_bound = cases[i].bound;
+		client->enabled = cases[i].enabled;
+		fixture.snapshot->takes_certificates = !cases[i].wanted;
+		fixture_seal(&fixture);
+		CHECK(fixture.snapshot->takes_certificates == cases[i].wanted, cases[i].name);
+	}
+	check_end();
+}
+
 static void test_no_clients(void **state)
 {
 	(void)state;
 	fixture_seal(&fixture);
 	CHECK_NUMBER(fixture.snapshot->auth_methods, 0, "no clients");
+	CHECK_NUMBER(fixture.snapshot->assertion_algs, 0, "no clients");
+	CHECK(!fixture.snapshot->takes_certificates, "no clients");
 	CHECK_NUMBER(fixture.snapshot->failure_price.hash.n, 0, "no clients");
 	check_end();
 }
@@ -187,7 +278,12 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_paths, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(test_token_url, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_auth_methods, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(
+			test_assertion_algs, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(
+			test_takes_certificates, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_no_clients, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_dummy_hash, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_jwks, open_fixture, close_fixture),

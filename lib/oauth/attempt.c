@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* One try of somebody to authenticate as a client: throttle and rights. */
+#include "oauth/attempt.h"
+#include "oauth/auth_mtls.h"
+#include "state/throttle.h"
+
+static struct throttle_limits limits(const struct snapshot *snapshot)
+{
+	return (struct throttle_limits){
+		.failures = snapshot->throttle.failures,
+		.address_failures = snapshot->throttle.address_failures,
+		.window_s = snapshot->throttle.window_s,
+	};
+}
+
+static bool is_limited(const struct call *call)
+{
+	const struct throttle_policy *policy = &call->snapshot->throttle;
+
+	return call->services->store != NULL &&
+	       (policy->failures > 0 || policy->address_failures > 0);
+}
+
+static enum reason check_throttle(const struct call *call, struct audit *audit)
+{
+	const struct throttle_limits limit = limits(call->snapshot);
+	const struct throttle_subject subject = { audit->client_id, call->client_address };
+
+	if (!is_limited(call))
+		return REASON_NONE;
+	return throttle_check(
+		call->services->store, &limit, &subject, call->now_s, &audit->retry_after_s);
+}
+
+static enum reason check_rights(
+	const struct call *call, const struct client *client, enum auth_method method)
+{
+	if (client == NULL)
+		return REASON_CLIENT_UNKNOWN;
+	if (!client->enabled)
+		return REASON_CLIENT_DISABLED;
+	if ((client->auth_methods & AUTH_BIT(method)) == 0)
+		return REASON_AUTH_METHOD;
+	if (!client_allows_address(client, &call->client_address))
+		return REASON_AUTH_ADDRESS;
+	return REASON_NONE;
+}
+
+/*
+ * A certificate proves who the client is, if it may; beside another method that makes two (RFC
+ * 6749 §2.3).  It may come along to bind the tokens of a client that has both.
+ */
+static bool has_two_methods(
+	const struct call *call, const struct client *client, enum auth_method method)
+{
+	const unsigned registered = client == NULL ? 0 : client->auth_methods;
+	bool is_for_binding = (registered & AUTH_BIT(method)) != 0 && client->certificate_bound;
+
+	return (AUTH_BIT(method) & AUTH_BY_CERTIFICATE) == 0 &&
+	       (registered & AUTH_BY_CERTIFICATE) != 0 && !is_for_binding &&
+	       auth_mtls_is_presented(call->request);
+}
+
+enum reason attempt_begin(const struct call *call, struct str client_id,
+	enum auth_method method, struct attempt *attempt, struct audit *audit)
+{
+	const struct client *client = client_find(&call->snapshot->clients, client_id);
+
+	*attempt = (struct attempt){ 0 };
+	audit->client_id = client_id;
+	audit->method = method;
+	enum reason reason = check_throttle(call, audit);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (has_two_methods(call, client, method))
+		return REASON_AUTH_MULTIPLE;
+	*attempt = (struct attempt){ client, check_rights(call, client, method) };
+	return REASON_NONE;
+}
+
+enum reason attempt_count_failure(
+	const struct call *call, const struct audit *audit, enum reason failure)
+{
+	const struct throttle_limits limit = limits(call->snapshot);
+	const struct throttle_subject subject = { audit->client_id, call->client_address };
+
+	if (!is_limited(call))
+		return failure;
+	enum reason reason = throttle_count(
+		call->services->store, &limit, &subject, call->now_s);
+
+	return reason == REASON_NONE ? failure : reason;
+}
