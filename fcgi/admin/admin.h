@@ -4,6 +4,7 @@
 #define ADMIN_ADMIN_H
 
 #include "config/load.h"
+#include "state/store.h"
 #include "util/arena.h"
 
 /* Exit statuses (interface §1). */
@@ -44,6 +45,14 @@ struct admin {
  */
 const struct snapshot *admin_load(struct admin *admin);
 
+/*
+ * admin_store - the state store that the configuration names; it is opened by its first use.
+ *
+ * Returns new (store_free), or NULL: none is configured, or out of memory, which
+ * was printed.
+ */
+NODISCARD struct store *admin_store(const struct admin *admin, const struct snapshot *snapshot);
+
 command_function cmd_init;
 command_function cmd_check;
 command_function cmd_keygen;
@@ -52,6 +61,8 @@ command_function cmd_list_clients;
 command_function cmd_token;
 command_function cmd_explain;
 command_function cmd_inspect;
+command_function cmd_revoke;
+command_function cmd_state;
 command_function cmd_export;
 
 #endif

@@ -7,6 +7,7 @@
 #include "output.h"
 #include "save.h"
 #include "util/clock.h"
+#include "util/filesystem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +29,7 @@
 #define MONTH_LEN 7 /* "2026-11" */
 #define ITEM_COUNT 4
 
-/* Its three %s: the issuer as a quoted text, the month, the secret's hash. */
+/* Its four %s: the issuer as a quoted text, the month, the secret's hash, the state. */
 static const char template[] =
 	"# The configuration of oauth2-fcgi.  Every key is described in oauth2.yaml(5).\n"
 	"# After a change: oauth2-admin -c oauth2.yaml check\n"
@@ -59,8 +60,19 @@ static const char template[] =
 	"      # oauth2-admin hash-secret --generate\n"
 	"      - hash: %s\n"
 	"\n"
-	"# Where the server remembers what must outlive a request.  Nothing above needs it.\n"
-	"# state: lmdb:state\n";
+	"%s";
+
+static const char state_here[] =
+	"# Where the server remembers what must outlive a request: revoked tokens, signed\n"
+	"# messages that may be used only once, failed attempts to authenticate.\n"
+	"state: lmdb:state\n";
+
+static const char state_elsewhere[] =
+	"# Where the server remembers what must outlive a request: revoked tokens, signed\n"
+	"# messages that may be used only once, failed attempts to authenticate.  This\n"
+	"# directory is on a network file system, where that cannot be.  Name another one on\n"
+	"# a local disk, or a Redis server as redis://127.0.0.1:6379/0.\n"
+	"# state: lmdb:/var/lib/oauth2-fcgi\n";
 
 static const int held_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
@@ -125,7 +137,8 @@ static enum reason make_yaml(struct setup *setup, struct str *text)
 
 	buf_json(&quoted, str_of(setup->issuer));
 	buf_char(&quoted, '\0');
-	int len = snprintf(p, size, template, q, setup->month, setup->secret.hash);
+	int len = snprintf(p, size, template, q, setup->month, setup->secret.hash,
+		filesystem_is_network(setup->path) ? state_elsewhere : state_here);
 
 	if (quoted.overflow || len < 0 || (size_t)len >= size)
 		return REASON_INTERNAL;

@@ -2,9 +2,10 @@
 /* inspect: what a token says, whether it is one of ours, and whether it still holds. */
 #include "input.h"
 #include "jose/json.h"
-#include "jose/jws.h"
+#include "jose/jwt.h"
 #include "options.h"
 #include "output.h"
+#include "state/revocation.h"
 #include "util/b64url.h"
 #include "util/clock.h"
 
@@ -20,6 +21,7 @@ enum verdict {
 	VERDICT_EARLY,
 	VERDICT_ISSUED_LATER,
 	VERDICT_ISSUER,
+	VERDICT_REVOKED,
 	VERDICT__MAX,
 };
 
@@ -29,6 +31,7 @@ static const char *const verdict_texts[VERDICT__MAX] = {
 	[VERDICT_EARLY] = "it is not valid yet (nbf)",
 	[VERDICT_ISSUED_LATER] = "it was issued in the future (iat)",
 	[VERDICT_ISSUER] = "its issuer (iss) is not the configured one",
+	[VERDICT_REVOKED] = "it has been revoked",
 };
 
 /* How a time claim reads, by whether it lies ahead or behind. */
@@ -141,7 +144,7 @@ static enum reason verify_signature(
 	const struct inspection *inspection, const struct signing_key **key)
 {
 	struct jws_parts parts;
-	enum reason reason = jws_split(inspection->token, inspection->admin->arena, &parts);
+	enum reason reason = jwt_split(inspection->token, inspection->admin->arena, &parts);
 
 	*key = NULL;
 	if (reason != REASON_NONE)
@@ -163,6 +166,30 @@ static bool is_ahead(const struct inspection *inspection, const char *name)
 	       time_s > inspection->admin->now_s;
 }
 
+/* On the revocation list?  Prints what keeps it from being looked up, if anything does. */
+static bool is_revoked(const struct inspection *inspection, int64_t expires_s)
+{
+	const struct str url = inspection->snapshot->state;
+	const struct str jti = json_text(inspection->claims, "jti");
+	bool revoked = false;
+
+	if (url.n == 0 || jti.n == 0)
+		return false;
+	struct store *store = store_new(url);
+	enum reason reason = REASON_MEMORY;
+
+	if (store != NULL)
+		reason = revocation_find(
+			store, jti, expires_s, inspection->admin->now_s, &revoked);
+	store_free(store);
+	if (reason == REASON_NONE)
+		return revoked;
+	printf("revocation: not checked: %s: ", reason_info(reason)->name);
+	output_text(url);
+	putchar('\n');
+	return false;
+}
+
 static void check_claims(const struct inspection *inspection, bool failed[VERDICT__MAX])
 {
 	int64_t expiry_s;
@@ -174,6 +201,9 @@ static void check_claims(const struct inspection *inspection, bool failed[VERDIC
 	failed[VERDICT_ISSUED_LATER] = is_ahead(inspection, "iat");
 	failed[VERDICT_ISSUER] = !str_eq(
 		json_text(inspection->claims, "iss"), inspection->snapshot->issuer);
+	/* The list forgets a token when it expires. */
+	failed[VERDICT_REVOKED] = has_expiry && !failed[VERDICT_EXPIRED] &&
+				  is_revoked(inspection, expiry_s);
 }
 
 static int print_claims_verdict(
@@ -182,10 +212,11 @@ static int print_claims_verdict(
 	bool failed[VERDICT__MAX];
 	const char *separator = "not valid: ";
 
-	check_claims(inspection, failed);
 	printf("signature: good, by the %s key ", key_state_name(key->state));
 	output_text(key->kid);
-	printf("\nverdict: ");
+	putchar('\n');
+	check_claims(inspection, failed);
+	printf("verdict: ");
 	for (size_t i = 0; i < VERDICT__MAX; i++) {
 		if (!failed[i])
 			continue;

@@ -35,6 +35,8 @@ static const struct command commands[] = {
 	{ "explain", cmd_explain, "CLIENT_ID [--scope S] [--resource R]...",
 		"Show what a request would get, and which lines decide it" },
 	{ "inspect", cmd_inspect, "[TOKEN]", "Decode and verify a token" },
+	{ "revoke", cmd_revoke, "TOKEN", "Put a token on the revocation list" },
+	{ "state", cmd_state, "[--prune]", "Show what the state store holds" },
 	{ "export", cmd_export, "DIR", "Write the JWKS and the metadata as static files" },
 };
 
@@ -147,6 +149,21 @@ const struct snapshot *admin_load(struct admin *admin)
 	}
 	output_diagnostics(stderr, config_diag(admin->config), false);
 	return config_snapshot(admin->config);
+}
+
+struct store *admin_store(const struct admin *admin, const struct snapshot *snapshot)
+{
+	if (snapshot->state.n == 0) {
+		output_fail("%s: there is no state store; set \"state\", for example "
+			    "\"state: lmdb:state\"",
+			admin->config_path);
+		return NULL;
+	}
+	struct store *store = store_new(snapshot->state);
+
+	if (store == NULL)
+		output_reason(snapshot->state.p, REASON_MEMORY);
+	return store;
 }
 
 int main(int argc, char **argv)

@@ -17,6 +17,7 @@ import resource
 import select
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import termios
@@ -28,9 +29,11 @@ from datetime import datetime, timezone
 import pytest
 from jwcrypto import jwk, jws
 
+import rawfcgi as raw
+
 DONE, FAILED, USAGE = 0, 1, 2
 COMMANDS = ["init", "check", "keygen", "hash-secret", "list-clients", "token", "explain",
-            "inspect", "export"]
+            "inspect", "revoke", "state", "export"]
 CLIENT = "first-client"
 
 # One of everything that decides something about a token. Tests count on the line numbers.
@@ -260,7 +263,7 @@ def test_no_command(admin):
 
 @pytest.mark.parametrize("typed, meant", [
     ("tokn", "token"), ("chek", "check"), ("list-client", "list-clients"), ("exprot", "export"),
-    ("hash-secrets", "hash-secret"), ("inspct", "inspect"),
+    ("hash-secrets", "hash-secret"), ("inspct", "inspect"), ("revok", "revoke"), ("stat", "state"),
 ])
 def test_unknown_command_has_a_suggestion(admin, typed, meant):
     result = admin.bad(USAGE, typed)
@@ -268,7 +271,7 @@ def test_unknown_command_has_a_suggestion(admin, typed, meant):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["serve", "", "add-client", "rotate", "revoke", "state"])
+@pytest.mark.parametrize("command", ["serve", "", "add-client"])
 def test_unknown_command_without_one(admin, command):
     result = admin.bad(USAGE, command)
     assert f'unknown command "{command}"' in result.stderr
@@ -306,6 +309,11 @@ def test_unknown_command_without_one(admin, command):
     (["hash-secret", "--generate", "--generate"], "--generate is given twice"),
     (["list-clients", "x"], 'unexpected argument "x"'),
     (["inspect", "a", "b"], 'unexpected argument "b"'),
+    (["revoke"], "TOKEN is missing"),
+    (["revoke", "a", "b"], 'unexpected argument "b"'),
+    (["state", "x"], 'unexpected argument "x"'),
+    (["state", "--prun"], 'did you mean "--prune"?'),
+    (["state", "--prune=yes"], "--prune takes no value"),
     (["export"], "DIR is missing"),
     (["-c"], "-c needs a value"),
     (["--confg", "x", "check"], 'unknown option "--confg"; did you mean "--config"?'),
@@ -348,7 +356,7 @@ def test_built_in_configuration(admin):
 
 
 @pytest.mark.parametrize("command", [["list-clients"], ["token", "a"], ["explain", "a"],
-                                     ["inspect", "a"], ["export", "d"]])
+                                     ["inspect", "a"], ["revoke", "a"], ["state"], ["export", "d"]])
 def test_bad_configuration_for_every_command(admin, tmp_path, command):
     config = tmp_path / "bad.yaml"
     config.write_text("issuer: 7\nisuer: https://a.example.com\n", encoding="utf-8")
@@ -420,7 +428,7 @@ def test_init_makes_a_working_configuration(admin, tmp_path):
     assert mode(demo / "state") == 0o700
     text = (demo / "oauth2.yaml").read_text(encoding="utf-8")
     assert 'issuer: "http://localhost:8080"\n' in text
-    assert "\n# state: lmdb:state\n" in text
+    assert "\nstate: lmdb:state\n" in text
     assert f"client_id: {CLIENT}\n" in output
     secret = init_secret(output)
     assert secret not in text
@@ -972,15 +980,23 @@ REFUSALS = [
      ("audience:", "  orders:")),
 ]
 
-# Clients that the endpoint refuses whatever they send, and two that only look so.
-SHUT_OUT = SHOP + """\
+JWK = "{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}"
+
+# Clients that the endpoint refuses whatever they send, and some that only look so.
+SHUT_OUT = "state: lmdb:state\n" + SHOP + """\
   no-method:
     auth_methods: []
     secrets: [{hash: "sha256:SECRET"}]
-  no-available-method:
-    auth_methods: [tls_client_auth]
-    tls_client_auth_subject_dn: CN=client
-    secrets: [{hash: "sha256:SECRET"}]
+  no-live-file:
+    auth_methods: [client_secret_jwt]
+    secrets:
+      - {file: secret, expires: 2020-01-01T00:00:00Z}
+      - {hash: "sha256:SECRET"}
+  early-file:
+    auth_methods: [client_secret_jwt]
+    secrets:
+      - {file: secret, not_before: 2999-01-01T00:00:00Z}
+      - {hash: "sha256:SECRET"}
   no-secret:
     scopes: [read]
   no-secrets:
@@ -1004,15 +1020,30 @@ SHUT_OUT = SHOP + """\
       - {hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}
       - {hash: "sha256:SECRET"}
       - {hash: "sha256:SECRET", not_before: 2999-01-01T00:00:00Z}
-  one-available-method:
+  one-live-method:
     auth_methods: [tls_client_auth, client_secret_post]
     tls_client_auth_subject_dn: CN=client
-    secrets: [{hash: "sha256:SECRET"}]
-""".replace("SECRET", hashlib.sha256(b"s").hexdigest())
+    secrets: [{hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}]
+  by-certificate:
+    auth_methods: [tls_client_auth]
+    tls_client_auth_subject_dn: CN=client
+  by-its-own-certificate:
+    auth_methods: [self_signed_tls_client_auth]
+    jwks: {keys: [JWK]}
+  by-key:
+    auth_methods: [private_key_jwt]
+    jwks: {keys: [JWK]}
+  by-secret-file:
+    auth_methods: [client_secret_jwt]
+    secrets:
+      - {hash: "sha256:SECRET", expires: 2020-01-01T00:00:00Z}
+      - {file: secret}
+""".replace("SECRET", hashlib.sha256(b"s").hexdigest()).replace("JWK", JWK)
 
 SHUT_OUT_REFUSALS = [
     ("no-method", "not in the client's auth_methods", "auth_methods:"),
-    ("no-available-method", "not available in this version", "auth_methods:"),
+    ("no-live-file", "the secret has expired", "secrets:"),
+    ("early-file", "the secret is not valid yet", "secrets:"),
     ("no-secret", "wrong secret", "no-secret:"),
     ("no-secrets", "wrong secret", "secrets: []"),
     ("nothing-at-all", "wrong secret", "nothing-at-all:"),
@@ -1031,19 +1062,28 @@ def test_token_refused(admin, shop, arguments, status, error, reason, place):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("client, reason, _", SHUT_OUT_REFUSALS)
-def test_token_refused_to_a_client_that_cannot_authenticate(admin, shop, client, reason, _):
+@pytest.fixture
+def shut_out(shop):
+    """The configuration SHUT_OUT."""
     shop.write_text(SHUT_OUT, encoding="utf-8")
+    secret = shop.parent / "secret"
+    secret.write_text("0123456789abcdef0123456789abcdef\n", encoding="ascii")
+    secret.chmod(0o600)
+    return shop
+
+
+@pytest.mark.parametrize("client, reason, _", SHUT_OUT_REFUSALS)
+def test_token_refused_to_a_client_that_cannot_authenticate(admin, shut_out, client, reason, _):
     result = admin.bad(FAILED, "-c", "oauth2.yaml", "token", client)
     assert result.stderr.startswith(f"oauth2-admin: {client}: invalid_client: ")
     assert reason in result.stderr
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("client", ["one-live-secret", "one-available-method"])
+@pytest.mark.parametrize("client", ["one-live-secret", "one-live-method", "by-certificate",
+                                    "by-its-own-certificate", "by-key", "by-secret-file"])
 @pytest.mark.parametrize("command", ["token", "explain"])
-def test_one_way_to_authenticate_is_enough(admin, shop, command, client):
-    shop.write_text(SHUT_OUT, encoding="utf-8")
+def test_one_way_to_authenticate_is_enough(admin, shut_out, command, client):
     assert '"expires_in"' in admin.good("-c", "oauth2.yaml", command, client)
 
 
@@ -1134,8 +1174,7 @@ def test_explain_refused(admin, shop, arguments, status, error, reason, place):
 
 
 @pytest.mark.parametrize("client, reason, key", SHUT_OUT_REFUSALS)
-def test_explain_refused_to_a_client_that_cannot_authenticate(admin, shop, client, reason, key):
-    shop.write_text(SHUT_OUT, encoding="utf-8")
+def test_explain_refused_to_a_client_that_cannot_authenticate(admin, shut_out, client, reason, key):
     result = admin.bad(FAILED, "-c", "oauth2.yaml", "explain", client)
     assert result.stdout.startswith("status: 401\n")
     assert sections(result.stdout)["response"]["error"] == "invalid_client"
@@ -1168,13 +1207,22 @@ def test_explain_refused_by_the_default_scopes(admin, shop):
         str(line_of("audience:", after="  bills:")), str(line_of("audience:", after="  orders:"))]
 
 
-def test_explain_refused_for_want_of_a_certificate(admin, shop):
-    config = SHOP.replace("    token_lifetime: 60", "    tls_client_certificate_bound_access_tokens: true")
+@pytest.mark.parametrize("key, error, reason", [
+    ("tls_client_certificate_bound_access_tokens", "invalid_request",
+     "certificate-bound access tokens need a client certificate"),
+    ("dpop_bound_access_tokens", "invalid_dpop_proof", "a DPoP proof is required"),
+])
+def test_bound_tokens_are_not_made_by_hand(admin, shop, key, error, reason):
+    """They need what only the client's own request brings."""
+    config = STATE + SHOP.replace("    token_lifetime: 60", f"    {key}: true")
     shop.write_text(config, encoding="utf-8")
     output = admin.bad(FAILED, "-c", "oauth2.yaml", "explain", "special").stdout
     assert output.startswith("status: 400\n")
-    assert sections(output)["response"]["error"] == "invalid_request"
-    assert f"decided by: oauth2.yaml:{line_of('tls_client', config)}\n" in output
+    assert sections(output)["response"]["error"] == error
+    assert f"\nrefused: {reason}\ndecided by: oauth2.yaml:{line_of(key, config)}\n" in output
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "token", "special")
+    assert result.stderr == f"oauth2-admin: special: {error}: {reason}\n"
+    assert result.stdout == ""
 
 
 def test_explain_follows_an_include(admin, tmp_path, shop):
@@ -1360,6 +1408,306 @@ def test_inspect_of_nothing(admin, shop, given):
 
 def test_inspect_of_too_much(admin, shop):
     assert "too long" in admin.bad(FAILED, "-c", "oauth2.yaml", "inspect", input="x" * 70000).stderr
+
+
+# revoke and state
+
+STATE = "state: lmdb:state\n"
+
+
+@pytest.fixture
+def stateful(shop):
+    """The configuration SHOP with a state store."""
+    shop.write_text(STATE + SHOP, encoding="utf-8")
+    return shop
+
+
+def shop_token(admin, *arguments):
+    return json.loads(admin.good("-c", "oauth2.yaml", "token", *(arguments or ["plain"])))["access_token"]
+
+
+def state_counts(output):
+    """(revoked tokens, replay entries, throttled clients), as `state` prints them."""
+    return tuple(int(re.search(rf"^  {name} +(\d+)  \S", output, re.M).group(1))
+                 for name in ("revoked tokens", "replay entries", "throttled clients"))
+
+
+def test_revoke(admin, stateful):
+    token, other = shop_token(admin), shop_token(admin)
+    claims = claims_of(token)
+    until = datetime.fromtimestamp(claims["exp"], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for _ in range(2):
+        assert admin.good("-c", "oauth2.yaml", "revoke", token) == \
+            f"revoked: {claims['jti']} of plain, valid until {until}\n"
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "inspect", token)
+    assert result.stdout.endswith("signature: good, by the active key now\n"
+                                  "verdict: not valid: it has been revoked\n")
+    assert result.stderr == ""
+    assert admin.good("-c", "oauth2.yaml", "inspect", other).endswith("verdict: valid\n")
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state")) == (1, 0, 0)
+
+
+def test_revoke_makes_files_for_the_owner_only(admin, tmp_path, demo):
+    token = json.loads(admin.good("-c", "demo/oauth2.yaml", "token", CLIENT))["access_token"]
+    admin.good("-c", "demo/oauth2.yaml", "revoke", token)
+    files = list((tmp_path / "demo" / "state").iterdir())
+    assert files and all(mode(path) == 0o600 for path in files)
+    assert mode(tmp_path / "demo" / "state") == 0o700
+
+
+@pytest.mark.parametrize("kid", ["now", "old"])
+def test_revoke_knows_all_keys(admin, tmp_path, stateful, kid):
+    token = sign(tmp_path / "keys" / f"{kid}.pem", {"alg": "RS256", "kid": kid, "typ": "JWT"}, shop_claims())
+    assert admin.good("-c", "oauth2.yaml", "revoke", token).startswith("revoked: ")
+
+
+def test_revoke_of_an_expired_token(admin, tmp_path, stateful):
+    token = sign(tmp_path / "keys" / "now.pem", {"alg": "RS256", "kid": "now", "typ": "JWT"},
+                 shop_claims(exp=int(time.time()) - 1))
+    assert admin.good("-c", "oauth2.yaml", "revoke", token) == "nothing to do: the token has expired\n"
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state")) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("changes, reason", [
+    ({"iss": "https://auth.example.com"}, "it was not issued here (iss)"),
+    ({"iss": "https://other.example.com", "exp": 1}, "it was not issued here (iss)"),
+    ({"jti": None}, "jti is missing or empty"),
+    ({"exp": None}, "exp is missing, or is no time"),
+])
+def test_revoke_of_a_foreign_token(admin, tmp_path, stateful, changes, reason):
+    token = sign(tmp_path / "keys" / "now.pem", {"alg": "RS256", "kid": "now", "typ": "JWT"},
+                 shop_claims(**changes))
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "revoke", token)
+    assert result.stderr == f"oauth2-admin: nothing is revoked: {reason}\n"
+    assert result.stdout == ""
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state")) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("make, reason", [
+    (tampered_claims, "the signature does not verify"),
+    (without_signature, "the alg is not the one that the key is for"),
+    (by_another_key, "the signature does not verify"),
+    (with_an_unknown_kid, "no key has this kid"),
+    (lambda *_: "garbage", "not a compact JWS"),
+    (lambda *_: "", "not a compact JWS"),
+])
+def test_revoke_of_a_forged_token(admin, tmp_path, stateful, make, reason):
+    token = make(shop_token(admin), tmp_path / "keys")
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "revoke", token)
+    assert result.stderr == f"oauth2-admin: nothing is revoked: {reason}\n"
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state")) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("arguments", [["revoke", "x"], ["state"], ["state", "--prune"]])
+def test_without_a_state_store(admin, tmp_path, shop, arguments):
+    before = names(tmp_path)
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", *arguments)
+    assert result.stderr == ("oauth2-admin: oauth2.yaml: there is no state store; set \"state\", "
+                             "for example \"state: lmdb:state\"\n")
+    assert result.stdout == ""
+    assert names(tmp_path) == before
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def make_a_file(directory):
+    (directory / "state").write_text("", encoding="ascii")
+    return "lmdb:state"
+
+
+BROKEN_STORES = {
+    "a file for the directory": (make_a_file, "the state store cannot be opened, or not be written"),
+    "no parent directory": (lambda _: "lmdb:no/where", "the state store cannot be opened, or not be written"),
+    "nobody listens": (lambda _: f"redis://127.0.0.1:{free_port()}/0", "the state store does not answer"),
+}
+
+
+@pytest.mark.parametrize("store", BROKEN_STORES)
+def test_with_a_broken_state_store(admin, tmp_path, shop, store):
+    """Revoking fails; a token is inspected as far as it can be."""
+    make, reason = BROKEN_STORES[store]
+    url = make(tmp_path)
+    shop.write_text(f"state: {url}\n" + SHOP, encoding="utf-8")
+    token = shop_token(admin)
+    for arguments in (["revoke", token], ["state"], ["state", "--prune"]):
+        result = admin.bad(FAILED, "-c", "oauth2.yaml", *arguments)
+        assert result.stderr == f"oauth2-admin: {url}: {reason}\n"
+        assert result.stdout == ""
+    assert admin.good("-c", "oauth2.yaml", "inspect", token).endswith(
+        f"signature: good, by the active key now\nrevocation: not checked: {reason}: {url}\nverdict: valid\n")
+    expired = sign(tmp_path / "keys" / "now.pem", {"alg": "RS256", "kid": "now"}, shop_claims(exp=1))
+    output = admin.bad(FAILED, "-c", "oauth2.yaml", "inspect", expired).stdout
+    assert output.endswith("verdict: not valid: it has expired\n")
+    assert "revocation" not in output
+
+
+def test_inspect_names_revocation_beside_other_faults(admin, tmp_path, stateful):
+    """Revoked, and inspected under the name that the server has since taken."""
+    token = shop_token(admin)
+    admin.good("-c", "oauth2.yaml", "revoke", token)
+    stateful.write_text(STATE + SHOP.replace("/shop", "/new"), encoding="utf-8")
+    assert admin.bad(FAILED, "-c", "oauth2.yaml", "inspect", token).stdout.endswith(
+        "verdict: not valid: its issuer (iss) is not the configured one; it has been revoked\n")
+
+
+def test_check_opens_no_state_store(admin, tmp_path, stateful):
+    before = names(tmp_path)
+    for command in (["check"], ["list-clients"], ["token", "plain"], ["explain", "plain"]):
+        admin.good("-c", "oauth2.yaml", *command)
+    assert names(tmp_path) == before
+
+
+def test_state_prune(admin, tmp_path, stateful):
+    """Two tokens, of which one expires."""
+    admin.good("-c", "oauth2.yaml", "revoke", shop_token(admin))
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state")) == (1, 0, 0)
+    short = shop_token(admin, "plain", "--lifetime", 1)
+    while admin.good("-c", "oauth2.yaml", "revoke", short).startswith("nothing"):
+        short = shop_token(admin, "plain", "--lifetime", 1)
+    time.sleep(max(0, claims_of(short)["exp"] - time.time()) + 0.1)
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state")) == (1, 0, 0)
+    output = admin.good("-c", "oauth2.yaml", "state", "--prune")
+    assert output.startswith("removed: 1 expired record\nstore: lmdb:state\n")
+    assert state_counts(output) == (1, 0, 0)
+    assert admin.good("-c", "oauth2.yaml", "state", "--prune").startswith("removed: 0 expired records\n")
+
+
+@pytest.fixture
+def serve(build, tmp_path):
+    """Start oauth2.fcgi with the test's configuration; its socket."""
+    started = []
+
+    def run():
+        at = tmp_path / "s"
+        with open(tmp_path / "log", "ab") as log:
+            process = subprocess.Popen(
+                [build / "oauth2.fcgi", "--config", tmp_path / "oauth2.yaml", "--listen", at, "--workers", "2"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        started.append(process)
+        raw.wait_until(at.exists, 20, "it listens")
+        return at
+
+    yield run
+    for process in started:
+        process.terminate()
+        process.wait(20)
+
+
+def test_state_beside_running_servers(admin, tmp_path, stateful, serve):
+    """What the servers remember is shown, and what the command revokes they refuse."""
+    stateful.write_text(STATE + SHOP.replace("  plain:\n", "  plain:\n    introspect: true\n"), encoding="utf-8")
+    at = serve()
+    token = shop_token(admin)
+
+    def ask(path, body):
+        return raw.exchange(at, raw.token_request(body.encode(), PATH_INFO=path, HTTPS="on"))
+
+    def is_active():
+        answer = ask("/introspect", f"client_id=plain&client_secret=s&token={token}")
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body)["active"]
+
+    assert is_active()
+    assert ask("/token", "grant_type=client_credentials&client_id=plain&client_secret=x").status == 401
+    revoked, replay, throttled = state_counts(admin.good("-c", "oauth2.yaml", "state"))
+    assert (revoked, replay) == (0, 0) and throttled > 0
+    admin.good("-c", "oauth2.yaml", "revoke", token)
+    assert not any(is_active() for _ in range(8))
+    assert state_counts(admin.good("-c", "oauth2.yaml", "state", "--prune")) == (1, 0, throttled)
+
+
+def test_state_in_redis(admin, tmp_path, shop):
+    server = shutil.which("redis-server")
+    if server is None:
+        pytest.fail("redis-server is missing; `make deps test` installs it")
+    port = free_port()
+    shop.write_text(f"state: redis://127.0.0.1:{port}/0\n" + SHOP, encoding="utf-8")
+    with subprocess.Popen([server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
+                          stdout=subprocess.DEVNULL) as process:
+        try:
+            raw.wait_until(lambda: admin.run("-c", "oauth2.yaml", "state").returncode == DONE, 20, "Redis answers")
+            token = shop_token(admin)
+            admin.good("-c", "oauth2.yaml", "revoke", token)
+            assert "it has been revoked" in admin.bad(FAILED, "-c", "oauth2.yaml", "inspect", token).stdout
+            output = admin.good("-c", "oauth2.yaml", "state", "--prune")
+            assert output.startswith(f"removed: 0 expired records\nstore: redis://127.0.0.1:{port}/0\n")
+            assert state_counts(output) == (1, 0, 0)
+        finally:
+            process.terminate()
+
+
+# A network file system
+
+# statfs(2) of whatever lies below a directory named "network" says NFS.
+NFS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <sys/vfs.h>
+#define PRETEND(name) \
+    int name(const char *path, struct name *fs) \
+    { \
+        int (*real)(const char *, struct name *) = (int (*)(const char *, struct name *))dlsym(RTLD_NEXT, #name); \
+        int result = real(path, fs); \
+        if (result == 0 && strstr(path, "network") != NULL) \
+            fs->f_type = 0x6969; \
+        return result; \
+    }
+PRETEND(statfs)
+PRETEND(statfs64)
+"""
+
+
+@pytest.fixture
+def network(tmp_path, tmp_path_factory):
+    """A directory that looks like NFS, and the environment in which it does."""
+    place = tmp_path_factory.mktemp("nfs")
+    (place / "shim.c").write_text(NFS, encoding="ascii")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", place / "shim.so", place / "shim.c", "-ldl"], check=True)
+    (tmp_path / "network").mkdir()
+    options = f"{os.environ.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0".lstrip(":")
+    return tmp_path / "network", {"LD_PRELOAD": str(place / "shim.so"), "ASAN_OPTIONS": options}
+
+
+def refusal(directory, line):
+    return (f"oauth2.yaml:{line}:8: error: \"lmdb:{directory}\" is on a network file system, where LMDB loses "
+            "data; name a directory on a local disk, such as lmdb:/var/lib/oauth2-fcgi or one below /var/tmp, "
+            "or use redis://HOST:PORT/DATABASE\n")
+
+
+@pytest.mark.parametrize("directory", ["network", "network/state", "network/a/b"])
+def test_state_on_a_network_file_system(admin, build, tmp_path, shop, network, directory):
+    """Neither the check nor a server takes it, whether it is there or has still to be made."""
+    shop.write_text(SHOP + f"state: lmdb:{directory}\n", encoding="utf-8")
+    before = names(tmp_path)
+    refused = refusal(directory, len(SHOP.splitlines()) + 1)
+    result = admin.bad(FAILED, "-c", "oauth2.yaml", "check", environment=network[1])
+    assert result.stdout == refused + "oauth2.yaml: 1 error\n"
+    for arguments in (["revoke", "x"], ["state"], ["token", "plain"]):
+        assert admin.bad(FAILED, "-c", "oauth2.yaml", *arguments, environment=network[1]).stderr == refused
+    server = subprocess.run([build / "oauth2.fcgi", "--config", "oauth2.yaml", "--listen", "socket"],
+                            cwd=tmp_path, env={**os.environ, **network[1]}, stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True, timeout=60, check=False)
+    assert server.returncode == FAILED
+    assert refused in server.stderr
+    assert names(tmp_path) == before
+    assert "ok" in admin.good("-c", "oauth2.yaml", "check")
+
+
+def test_init_on_a_network_file_system(admin, network):
+    """It works all the same, without a store, and says why."""
+    directory, environment = network
+    admin.good("init", directory, environment=environment)
+    assert admin.good("-c", directory / "oauth2.yaml", "check", environment=environment).endswith(
+        ": ok, 1 client, 1 scope, 1 key\n")
+    text = (directory / "oauth2.yaml").read_text(encoding="utf-8")
+    assert "\n# directory is on a network file system" in text
+    assert "\n# state: lmdb:/var/lib/oauth2-fcgi\n" in text
+    assert not re.search("^state:", text, re.M)
 
 
 # export
