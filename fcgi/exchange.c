@@ -15,7 +15,7 @@ struct exchange {
 	struct arena *arena;
 	struct services services;
 	unsigned generation; /* of the configuration that all of this belongs to */
-	char *state;         /* the configuration's, which services.store was made by */
+	char *state; /* the configuration's, by which services.store was made; or NULL */
 	char last_resort[LAST_RESORT_SIZE];
 };
 
@@ -79,9 +79,11 @@ static bool adopt_store(struct exchange *exchange, struct str state)
 	if (str_eq(str_of(exchange->state), state))
 		return true;
 	forget_store(exchange);
+	if (state.n == 0)
+		return true;
 	exchange->state = strndup(state.p, state.n);
-	exchange->services.store = state.n == 0 ? NULL : store_new(state);
-	if (exchange->state != NULL && (state.n == 0 || exchange->services.store != NULL))
+	exchange->services.store = store_new(state);
+	if (exchange->state != NULL && exchange->services.store != NULL)
 		return true;
 	forget_store(exchange);
 	return false;

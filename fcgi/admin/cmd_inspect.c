@@ -134,10 +134,13 @@ static json_t *decode(struct arena *arena, struct str part)
 {
 	size_t len, size = part.n / 4 * 3 + 2;
 	char *p = arena_alloc(arena, size);
+	json_t *json;
 
-	if (p == NULL || !b64url_decode(part, p, size, &len))
+	if (p == NULL || !b64url_decode(part, p, size, &len) ||
+		json_parse_object((struct str){ p, len }, REASON_JWS_SYNTAX, &json) !=
+			REASON_NONE)
 		return NULL;
-	return json_parse_object((struct str){ p, len });
+	return json;
 }
 
 static enum reason verify_signature(

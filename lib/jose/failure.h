@@ -9,7 +9,8 @@
 /*
  * failure_reason - empty OpenSSL's queue of errors.
  *
- * Returns REASON_MEMORY if one of them is a lack of memory, else `otherwise`.
+ * Returns REASON_MEMORY if one of them is a lack of memory, or what such a lack looks like;
+ * else `otherwise`.
  */
 NODISCARD enum reason failure_reason(enum reason otherwise);
 

@@ -2,6 +2,13 @@
 /* JSON from strangers: objects only, no repeated members, bounded depth. */
 #include "jose/json.h"
 
+/*
+ * Out of memory, jansson reports wrong syntax, or even succeeds with a character of a text left
+ * out.  So its allocations are watched while it reads; these are what they need for that.
+ */
+static json_malloc_t allocate;
+static bool allocation_failed;
+
 /* Does the nesting stay within JSON_DEPTH_MAX?  Strings are skipped; their syntax is jansson's.
  */
 static bool is_shallow(struct str text)
@@ -26,17 +33,43 @@ static bool is_shallow(struct str text)
 	return true;
 }
 
-json_t *json_parse_object(struct str text)
+static void *watch_allocation(size_t size)
 {
-	if (!is_shallow(text))
-		return NULL;
+	void *p = allocate(size);
+
+	if (p == NULL)
+		allocation_failed = true;
+	return p;
+}
+
+static json_t *load(struct str text, bool *has_memory)
+{
+	json_free_t release;
+
+	json_get_alloc_funcs(&allocate, &release);
+	json_set_alloc_funcs(watch_allocation, release);
+	allocation_failed = false;
 	json_t *json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
 
-	if (json != NULL && !json_is_object(json)) {
-		json_decref(json);
-		return NULL;
-	}
+	json_set_alloc_funcs(allocate, release);
+	*has_memory = !allocation_failed;
 	return json;
+}
+
+enum reason json_parse_object(struct str text, enum reason refusal, json_t **object)
+{
+	json_t *json = NULL;
+	bool has_memory = true;
+
+	*object = NULL;
+	if (is_shallow(text))
+		json = load(text, &has_memory);
+	if (has_memory && json_is_object(json)) {
+		*object = json;
+		return REASON_NONE;
+	}
+	json_decref(json);
+	return has_memory ? refusal : REASON_MEMORY;
 }
 
 struct str json_text(const json_t *object, const char *member)

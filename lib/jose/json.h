@@ -4,6 +4,7 @@
 #define JOSE_JSON_H
 
 #include "util/attr.h"
+#include "util/reason.h"
 #include "util/str.h"
 
 #include <jansson.h>
@@ -13,11 +14,13 @@
 /*
  * json_parse_object - read a text that is one JSON object and nothing else.
  *
- * Returns new (json_decref), or NULL: not JSON (RFC 8259), not an object, a
- * repeated member name, a NUL in a string, deeper than JSON_DEPTH_MAX, or out
- * of memory.
+ * refusal  what to return for any other text
+ * object   [out] new (json_decref); NULL on failure
+ *
+ * Returns REASON_NONE; REASON_MEMORY; `refusal`: not JSON (RFC 8259), not an object, a
+ * repeated member name, a NUL in a string, or deeper than JSON_DEPTH_MAX.
  */
-NODISCARD json_t *json_parse_object(struct str text);
+NODISCARD enum reason json_parse_object(struct str text, enum reason refusal, json_t **object);
 
 /* json_text - the string value of a member, borrowed from the object; empty if it is none. */
 struct str json_text(const json_t *object, const char *member);

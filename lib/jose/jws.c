@@ -138,18 +138,29 @@ static enum reason verify_bytes(
 {
 	EVP_PKEY_CTX *key_ctx = NULL;
 
-	ERR_clear_error();
+	enum reason reason = REASON_MEMORY;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool done = ctx != NULL &&
-		    EVP_DigestVerifyInit_ex(ctx, &key_ctx, alg_info(alg)->digest, NULL, NULL,
-			    pkey, NULL) == 1 &&
-		    set_padding(key_ctx, alg) &&
-		    EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
-			    (const unsigned char *)input.p, input.n) == 1;
-	enum reason reason = failure_reason(REASON_JWS_SIGNATURE);
 
+	ERR_clear_error();
+	if (ctx == NULL ||
+		EVP_DigestVerifyInit_ex(
+			ctx, &key_ctx, alg_info(alg)->digest, NULL, NULL, pkey, NULL) != 1 ||
+		!set_padding(key_ctx, alg))
+		goto out;
+	/* It is used once: no copy is needed, whose failure looks like a wrong signature. */
+	EVP_MD_CTX_set_flags(ctx, EVP_MD_CTX_FLAG_FINALISE);
+	int result = EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
+		(const unsigned char *)input.p, input.n);
+
+	/* 0: the signature is wrong, or something failed; less: something failed. */
+	if (result == 0)
+		reason = failure_reason(REASON_JWS_SIGNATURE);
+	else if (result == 1)
+		reason = REASON_NONE;
+out:
+	ERR_clear_error();
 	EVP_MD_CTX_free(ctx);
-	return done ? REASON_NONE : reason;
+	return reason;
 }
 
 static enum reason check_mac(const struct jws_parts *parts, struct str secret)
@@ -183,6 +194,14 @@ static enum reason decode_part(struct str part, struct arena *arena, struct str 
 	return REASON_NONE;
 }
 
+/* RFC 7515 §4.1.11; and RFC 7797 §3, which some forget to call critical. */
+static bool has_extension(const json_t *header)
+{
+	const json_t *b64 = json_object_get(header, "b64");
+
+	return json_object_get(header, "crit") != NULL || (b64 != NULL && !json_is_true(b64));
+}
+
 static enum reason split(struct str jws, struct arena *arena, struct jws_parts *parts)
 {
 	struct str rest = jws, header, payload, header_text;
@@ -196,10 +215,10 @@ static enum reason split(struct str jws, struct arena *arena, struct jws_parts *
 		(reason = decode_part(payload, arena, &parts->payload_text)) != REASON_NONE ||
 		(reason = decode_part(rest, arena, &parts->signature)) != REASON_NONE)
 		return reason;
-	parts->header = json_parse_object(header_text);
-	if (parts->header == NULL)
-		return REASON_JWS_HEADER;
-	return json_object_get(parts->header, "crit") != NULL ? REASON_JWS_CRIT : REASON_NONE;
+	reason = json_parse_object(header_text, REASON_JWS_HEADER, &parts->header);
+	if (reason != REASON_NONE)
+		return reason;
+	return has_extension(parts->header) ? REASON_JWS_CRIT : REASON_NONE;
 }
 
 struct jws_signer *jws_signer_new(EVP_PKEY *pkey, enum jose_alg alg)
@@ -268,8 +287,9 @@ enum reason jws_verify(const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_
 	unsigned char der[ES256_DER_MAX];
 	struct str signature = parts->signature;
 
+	ERR_clear_error();
 	if (!alg_fits(alg, pkey))
-		return REASON_KEY_ALG;
+		return failure_reason(REASON_KEY_ALG);
 	if (alg_find(json_text(parts->header, "alg")) != alg)
 		return REASON_JWS_ALG;
 	if (alg == JOSE_ALG_ES256) {

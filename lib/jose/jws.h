@@ -51,7 +51,7 @@ struct jws_parts {
  *
  * Returns REASON_NONE; REASON_JWS_SYNTAX, not three parts of strict base64url;
  * REASON_JWS_HEADER, not a JSON object, repeated members, or nested too deeply;
- * REASON_JWS_CRIT (RFC 7515 §4.1.11); REASON_MEMORY.
+ * REASON_JWS_CRIT (RFC 7515 §4.1.11, RFC 7797); REASON_MEMORY.
  */
 NODISCARD enum reason jws_split(struct str jws, struct arena *arena, struct jws_parts *parts);
 void jws_parts_clear(struct jws_parts *parts);

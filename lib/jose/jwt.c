@@ -9,12 +9,10 @@ enum reason jwt_split(struct str jwt, struct arena *arena, struct jws_parts *par
 
 	if (reason != REASON_NONE)
 		return reason;
-	parts->payload = json_parse_object(parts->payload_text);
-	if (parts->payload == NULL) {
+	reason = json_parse_object(parts->payload_text, REASON_JWS_PAYLOAD, &parts->payload);
+	if (reason != REASON_NONE)
 		jws_parts_clear(parts);
-		return REASON_JWS_PAYLOAD;
-	}
-	return REASON_NONE;
+	return reason;
 }
 
 bool jwt_type_is(const json_t *header, struct str_list types, bool may_be_absent)

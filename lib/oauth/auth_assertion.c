@@ -37,7 +37,7 @@ static enum reason verify_by_keys(const struct client *client, const struct jws_
 		if (has_kid(parts) && (kid.n == 0 || !str_eq(kid, str_of(key->kid))))
 			continue;
 		if (!jwk_accepts(key, alg)) {
-			reason = REASON_JWS_ALG;
+			reason = tried == 0 ? REASON_JWS_ALG : reason;
 			continue;
 		}
 		reason = jws_verify(parts, key->pkey, alg);

@@ -32,11 +32,29 @@ static enum reason check_key(const struct call *call, const struct client *clien
 	return REASON_CERTIFICATE_KEY;
 }
 
+/* By each method that is registered; *method becomes the one that has held. */
 static enum reason check(const struct call *call, const struct client *client,
-	const struct certificate *certificate, enum auth_method method)
+	const struct certificate *certificate, enum auth_method *method)
 {
-	return method == AUTH_TLS ? check_subject(call, client, certificate)
-				  : check_key(call, client, certificate);
+	static const struct {
+		enum auth_method method;
+		enum reason (*check)(
+			const struct call *, const struct client *, const struct certificate *);
+	} table[] = {
+		{ AUTH_TLS, check_subject },
+		{ AUTH_SELF_SIGNED_TLS, check_key },
+	};
+	enum reason reason = REASON_AUTH_METHOD;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if ((client->auth_methods & AUTH_BIT(table[i].method)) == 0)
+			continue;
+		*method = table[i].method;
+		reason = table[i].check(call, client, certificate);
+		if (reason == REASON_NONE)
+			return reason;
+	}
+	return reason;
 }
 
 /* REASON_NONE, or what is wrong with the certificate whoever the client is. */
@@ -60,16 +78,14 @@ static enum reason read(const struct call *call, struct certificate *certificate
 	return reason;
 }
 
-/* The method that is registered; of two the one that what the web server says is for. */
-static enum auth_method choose_method(const struct call *call, const struct client *client)
+/* The method that is registered; of two, the first that is tried. */
+static enum auth_method choose_method(const struct client *client)
 {
 	const unsigned methods = client == NULL ? 0 : client->auth_methods;
-	bool is_verified = str_eq(http_variable(call->request, VERIFY), STR("SUCCESS"));
 
-	if ((methods & AUTH_BIT(AUTH_SELF_SIGNED_TLS)) == 0)
-		return AUTH_TLS;
-	return (methods & AUTH_BIT(AUTH_TLS)) != 0 && is_verified ? AUTH_TLS
-								  : AUTH_SELF_SIGNED_TLS;
+	return (methods & AUTH_BY_CERTIFICATE) == AUTH_BIT(AUTH_SELF_SIGNED_TLS)
+		       ? AUTH_SELF_SIGNED_TLS
+		       : AUTH_TLS;
 }
 
 static void keep(struct caller *caller, const struct certificate *certificate)
@@ -88,11 +104,11 @@ bool auth_mtls_is_presented(const struct http_request *request)
 enum reason auth_mtls(const struct call *call, struct caller *caller, struct audit *audit)
 {
 	struct str client_id = form_value(call->form, PARAM_CLIENT_ID);
-	const enum auth_method method = choose_method(
-		call, client_find(&call->snapshot->clients, client_id));
+	const struct client *client = client_find(&call->snapshot->clients, client_id);
 	struct certificate certificate;
 	struct attempt attempt;
-	enum reason reason = attempt_begin(call, client_id, method, &attempt, audit);
+	enum reason reason = attempt_begin(
+		call, client_id, choose_method(client), &attempt, audit);
 
 	if (reason != REASON_NONE)
 		return reason;
@@ -100,9 +116,9 @@ enum reason auth_mtls(const struct call *call, struct caller *caller, struct aud
 	if (reason == REASON_NONE)
 		reason = attempt.rights;
 	if (reason == REASON_NONE)
-		reason = check(call, attempt.client, &certificate, method);
+		reason = check(call, attempt.client, &certificate, &audit->method);
 	if (reason == REASON_NONE) {
-		*caller = (struct caller){ .client = attempt.client, .method = method };
+		*caller = (struct caller){ .client = attempt.client, .method = audit->method };
 		keep(caller, &certificate);
 	}
 	certificate_clear(&certificate);

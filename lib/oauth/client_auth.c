@@ -102,6 +102,20 @@ static enum reason prove(const struct call *call, const struct evidence *evidenc
 	return auth_mtls(call, caller, audit);
 }
 
+/* RFC 8705 §3: without its certificate the client gets nothing. */
+static enum reason require_certificate(const struct call *call, struct caller *caller)
+{
+	enum reason reason = REASON_NONE;
+
+	if (!caller->client->certificate_bound)
+		return reason;
+	if (caller->thumbprint[0] == '\0')
+		reason = auth_mtls_bind(call, caller);
+	if (reason == REASON_NONE && caller->thumbprint[0] == '\0')
+		reason = REASON_CERTIFICATE_MISSING;
+	return reason;
+}
+
 enum reason client_authenticate(
 	const struct call *call, struct caller *caller, struct audit *audit)
 {
@@ -116,6 +130,10 @@ enum reason client_authenticate(
 	if (is_anonymous(call, &evidence))
 		return refuse_anonymous(call);
 	reason = prove(call, &evidence, caller, audit);
+	if (reason == REASON_NONE)
+		reason = require_certificate(call, caller);
+	if (reason != REASON_NONE)
+		*caller = (struct caller){ .method = AUTH_NONE };
 	return reason_info(reason)->status == 401 ? attempt_count_failure(call, audit, reason)
 						  : reason;
 }

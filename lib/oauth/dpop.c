@@ -51,12 +51,13 @@ static enum reason check_signature(
 static enum reason check_url(const struct call *call, struct str htu)
 {
 	struct str wanted, given;
+	enum reason reason = uri_normalize(call->snapshot->token_url, call->arena, &wanted);
 
-	if (!uri_normalize(call->snapshot->token_url, call->arena, &wanted))
-		return REASON_MEMORY;
-	return uri_normalize(htu, call->arena, &given) && str_eq(given, wanted)
-		       ? REASON_NONE
-		       : REASON_DPOP_HTU;
+	if (reason == REASON_NONE)
+		reason = uri_normalize(htu, call->arena, &given);
+	if (reason == REASON_URI_SYNTAX || (reason == REASON_NONE && !str_eq(given, wanted)))
+		reason = REASON_DPOP_HTU;
+	return reason;
 }
 
 static enum reason check_claims(

@@ -112,6 +112,8 @@ static enum reason look_at(
 		call->services->store, issued.jti, issued.expires_s, call->now_s, &is_revoked);
 	if (reason == REASON_NONE && !arena_copy(call->arena, issued.jti, &audit->jti))
 		reason = REASON_MEMORY;
+	if (reason == REASON_NONE && is_revoked)
+		audit->cause = REASON_TOKEN_REVOKED;
 	if (reason == REASON_NONE && !is_revoked)
 		reason = describe(call, &issued, body);
 	issued_clear(&issued);

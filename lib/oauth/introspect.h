@@ -10,7 +10,8 @@
 /*
  * introspect_endpoint - say whether a token holds, and what it says.
  *
- * audit  gets the caller's client_id, and the token's jti if it is active
+ * audit  gets the caller's client_id, the token's jti if it is one of ours, and the cause why
+ * it is not active
  *
  * Returns REASON_NONE, also for a token that is not active; what client_authenticate returns;
  * REASON_INTROSPECT_DENIED; REASON_TOKEN_MISSING; REASON_MEMORY; one of reason.def's STORE

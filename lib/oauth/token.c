@@ -2,7 +2,6 @@
 /* The token endpoint: who is calling, what does it get, sign it, say it. */
 #include "oauth/token.h"
 #include "oauth/answer.h"
-#include "oauth/auth_mtls.h"
 #include "oauth/client_auth.h"
 #include "oauth/dpop.h"
 #include "oauth/grant.h"
@@ -38,17 +37,6 @@ static enum reason gather_resources(const struct call *call, struct str_list *re
 		memcpy(items + named.count, aliased.items, aliased.count * sizeof(*items));
 	*resources = (struct str_list){ items, named.count + aliased.count };
 	return REASON_NONE;
-}
-
-/* What the caller shows, beside who it is, for its token to be bound to. */
-static enum reason find_binding(const struct call *call, struct caller *caller,
-	char jkt[static JWK_THUMBPRINT_LEN + 1], struct audit *audit)
-{
-	bool lacks_thumbprint = caller->client->certificate_bound &&
-				caller->thumbprint[0] == '\0';
-	enum reason reason = lacks_thumbprint ? auth_mtls_bind(call, caller) : REASON_NONE;
-
-	return reason == REASON_NONE ? dpop_verify(call, jkt, audit) : reason;
 }
 
 /* caller and jkt are borrowed for the life of the grant. */
@@ -92,7 +80,7 @@ enum reason token_endpoint(
 	audit->scope = form_value(call->form, PARAM_SCOPE);
 	if ((reason = client_authenticate(call, &caller, audit)) != REASON_NONE ||
 		(reason = check_grant_type(call->form)) != REASON_NONE ||
-		(reason = find_binding(call, &caller, jkt, audit)) != REASON_NONE ||
+		(reason = dpop_verify(call, jkt, audit)) != REASON_NONE ||
 		(reason = decide(call, &caller, jkt, &grant)) != REASON_NONE ||
 		(reason = mint_token(call->snapshot, &grant, call->now_s,
 			 call->services->random, call->arena, &token)) != REASON_NONE)

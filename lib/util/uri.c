@@ -72,10 +72,9 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static void write_lower(struct buf *buf, struct str s)
+static char as_it_is(char c)
 {
-	for (size_t i = 0; i < s.n; i++)
-		buf_char(buf, to_lower(s.p[i]));
+	return c;
 }
 
 /* The authority without the port, where the scheme has it for its own or it is left empty. */
@@ -98,22 +97,21 @@ static struct str without_own_port(const struct uri *uri)
 }
 
 /* RFC 3986 §6.2.2.1, §6.2.2.2; the encodings are whole (uri_parse). */
-static void write_unescaped(struct buf *buf, struct str path)
+static void write_unescaped(struct buf *buf, struct str s, char (*change)(char))
 {
 	static const char digits[] = "0123456789ABCDEF";
 
-	for (size_t i = 0; i < path.n; i++) {
-		if (path.p[i] != '%') {
-			buf_char(buf, path.p[i]);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] != '%') {
+			buf_char(buf, change(s.p[i]));
 			continue;
 		}
-		unsigned high = str_hex_value(path.p[i + 1]),
-			 low = str_hex_value(path.p[i + 2]);
+		unsigned high = str_hex_value(s.p[i + 1]), low = str_hex_value(s.p[i + 2]);
 		char c = (char)(high << 4 | low);
 
 		i += 2;
 		if (is_unreserved(c)) {
-			buf_char(buf, c);
+			buf_char(buf, change(c));
 			continue;
 		}
 		buf_char(buf, '%');
@@ -183,25 +181,25 @@ bool uri_is_absolute(struct str text)
 	return uri_parse(text, &uri) && !uri.has_fragment;
 }
 
-bool uri_normalize(struct str text, struct arena *arena, struct str *normal)
+enum reason uri_normalize(struct str text, struct arena *arena, struct str *normal)
 {
 	struct uri uri;
 	const size_t size = text.n + 1; /* a slash for an empty path */
 
 	*normal = STR("");
 	if (!uri_parse(text, &uri) || uri.authority.n == 0)
-		return false;
+		return REASON_URI_SYNTAX;
 	char *p = arena_alloc(arena, size), *path_p = arena_alloc(arena, size);
 
 	if (p == NULL || path_p == NULL)
-		return false;
+		return REASON_MEMORY;
 	struct buf buf = buf_init(p, size), path = buf_init(path_p, size);
 
-	write_lower(&buf, uri.scheme);
+	write_unescaped(&buf, uri.scheme, to_lower);
 	buf_text(&buf, "://");
-	write_lower(&buf, without_own_port(&uri));
-	write_unescaped(&path, uri.path);
+	write_unescaped(&buf, without_own_port(&uri), to_lower);
+	write_unescaped(&path, uri.path, as_it_is);
 	write_without_dots(&buf, buf_view(&path));
 	*normal = buf_view(&buf);
-	return !buf.overflow;
+	return REASON_NONE;
 }

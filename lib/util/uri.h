@@ -4,6 +4,7 @@
 #define UTIL_URI_H
 
 #include "util/arena.h"
+#include "util/reason.h"
 #include "util/str.h"
 
 /* The parts as they stand in the text; views of it. */
@@ -38,8 +39,8 @@ bool uri_is_absolute(struct str text);
  *
  * normal  [out] in the arena; empty on failure
  *
- * Returns false for anything but a URI with an authority, and out of memory.
+ * Returns REASON_NONE, REASON_URI_SYNTAX, REASON_MEMORY.
  */
-NODISCARD bool uri_normalize(struct str text, struct arena *arena, struct str *normal);
+NODISCARD enum reason uri_normalize(struct str text, struct arena *arena, struct str *normal);
 
 #endif

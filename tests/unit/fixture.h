@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_FIXTURE_H
 #define TESTS_UNIT_FIXTURE_H
 
+#include "store_mem.h"
 #include "support.h"
 
 #include "domain/credential.h"
@@ -21,6 +22,7 @@
 
 #define FIXTURE_CLIENT_MAX 32
 #define FIXTURE_SECRET_MAX 4 /* a client */
+#define FIXTURE_KEY_MAX 8    /* a client */
 
 enum fixture_scope {
 	SCOPE_IDENTITY_PROOFING,
@@ -47,9 +49,11 @@ struct fixture {
 	struct snapshot *snapshot;
 	struct client clients[FIXTURE_CLIENT_MAX];
 	struct secret secrets[FIXTURE_CLIENT_MAX][FIXTURE_SECRET_MAX];
+	struct jwk keys[FIXTURE_CLIENT_MAX][FIXTURE_KEY_MAX];
 	size_t client_count;
 	struct arena *arena; /* of a request */
 	struct services services;
+	struct store_mem *store; /* NULL: no state */
 };
 
 /* A secret that is valid at any time, given by its digest. */
@@ -100,6 +104,29 @@ static inline struct secret *fixture_secrets(
 	return fixture->secrets[client - fixture->clients];
 }
 
+/* Register one more public key of a client that was just added; kid may be NULL. */
+static inline struct jwk *fixture_register(struct fixture *fixture, struct client *client,
+	EVP_PKEY *pkey, enum jose_alg alg, const char *kid)
+{
+	struct jwk *jwk = &fixture->keys[client - fixture->clients][client->key_count++];
+
+	assert_true(client->key_count <= FIXTURE_KEY_MAX);
+	assert_int_equal(EVP_PKEY_up_ref(pkey), 1);
+	*jwk = (struct jwk){ .pkey = pkey, .alg = alg, .kid = kid ? strdup(kid) : NULL };
+	client->keys = fixture->keys[client - fixture->clients];
+	return jwk;
+}
+
+/* A state store in memory, and the endpoints that come with it. */
+static inline void fixture_use_state(struct fixture *fixture)
+{
+	fixture->store = store_mem_new();
+	fixture->services.store = &fixture->store->store;
+	fixture->snapshot->state = STR("lmdb:/var/lib/oauth2-fcgi");
+	fixture->snapshot->introspection = true;
+	fixture->snapshot->revocation = true;
+}
+
 static inline int fixture_order(const void *a, const void *b)
 {
 	return str_compare(((const struct client *)a)->id, ((const struct client *)b)->id);
@@ -137,8 +164,11 @@ static inline void fixture_open(struct fixture *fixture)
 	snapshot->require_tls = true;
 	snapshot->access_token = (struct token_policy){ .lifetime_s = 300,
 		.profile = PROFILE_CIAM };
+	snapshot->assertions = (struct assertion_policy){ .max_lifetime_s = 3600,
+		.leeway_s = 10 };
 	snapshot->scopes = (struct scope_table){ fixture_scopes, SCOPE__MAX };
-	fixture->services = (struct services){ credential_checker_new(), support_random };
+	fixture->services = (struct services){ .credentials = credential_checker_new(),
+		.random = support_random };
 	fixture->arena = arena_new(65536, 1048576);
 	assert_non_null(fixture->services.credentials);
 	assert_non_null(fixture->arena);
@@ -158,6 +188,7 @@ static inline void fixture_close(struct fixture *fixture)
 {
 	snapshot_free(fixture->snapshot);
 	credential_checker_free(fixture->services.credentials);
+	store_free(fixture->services.store);
 	arena_free(fixture->arena);
 	*fixture = (struct fixture){ 0 };
 }
@@ -170,7 +201,7 @@ static inline struct client *fixture_client(struct fixture *fixture, const char 
 			return &fixture->clients[i];
 	}
 	fail_msg("no client '%s'", id);
-	return NULL;
+	abort();
 }
 
 #endif

@@ -84,6 +84,82 @@ static void test_refusals(void **state)
 	check_end();
 }
 
+/* The reason, and behind it what exactly is wrong with an assertion, a proof or a token. */
+static void test_causes(void **state)
+{
+	static const struct {
+		enum reason reason, cause;
+		int status;
+		const char *error;
+	} cases[] = {
+		{ REASON_ASSERTION, REASON_JWT_EXPIRED, 401, "invalid_client" },
+		{ REASON_ASSERTION, REASON_JWS_KID, 401, "invalid_client" },
+		{ REASON_DPOP, REASON_DPOP_HTU, 400, "invalid_dpop_proof" },
+		{ REASON_NONE, REASON_JWS_SIGNATURE, 200, "" },
+		{ REASON_NONE, REASON_REVOKE_FOREIGN, 200, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *cause = reason_info(cases[i].cause)->name;
+		const struct audit audit = { .event = "x",
+			.method = AUTH_NONE,
+			.reason = cases[i].reason,
+			.cause = cases[i].cause,
+			.status = cases[i].status };
+		json_t *json = line_of(&audit, 0);
+		char wanted[512];
+
+		snprintf(wanted, sizeof(wanted), "%s: %s", reason_info(cases[i].reason)->name,
+			cause);
+		CHECK_TEXT(support_member(json, "reason"),
+			cases[i].reason == REASON_NONE ? str_of(cause) : str_of(wanted), cause);
+		CHECK_TEXT(support_member(json, "error"), str_of(cases[i].error), cause);
+		json_decref(json);
+	}
+	check_end();
+}
+
+/* None of the pairs that can occur is cut off. */
+static void test_longest_reason(void **state)
+{
+	(void)state;
+	for (unsigned reason = 1; reason < REASON__MAX; reason++) {
+		for (unsigned cause = 1; cause < REASON__MAX; cause += 7) {
+			struct audit audit = { .event = "x",
+				.method = AUTH_NONE,
+				.reason = (enum reason)reason,
+				.cause = (enum reason)cause };
+			const char *name = reason_info((enum reason)cause)->name;
+			json_t *json;
+
+			if (reason_info((enum reason)reason)->status == 0)
+				continue;
+			audit.status = reason_info((enum reason)reason)->status;
+			json = line_of(&audit, 0);
+			CHECK(str_ends(support_member(json, "reason"), str_of(name)), name);
+			json_decref(json);
+		}
+	}
+	check_end();
+}
+
+/* A cause that no answer is made of becomes the refusal; a fault of ours stays what it is. */
+static void test_refuse(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < REASON__MAX; i++) {
+		const struct reason_info *info = reason_info((enum reason)i);
+		struct audit audit = { .event = "x" };
+		bool is_local = i != REASON_NONE && info->status == 0;
+
+		CHECK_REASON(audit_refuse(&audit, (enum reason)i, REASON_ASSERTION),
+			is_local ? REASON_ASSERTION : (enum reason)i, info->name);
+		CHECK_REASON(audit.cause, is_local ? (enum reason)i : REASON_NONE, info->name);
+	}
+	check_end();
+}
+
 /* What a client sends stays inside its member. */
 static void test_hostile(void **state)
 {
@@ -107,6 +183,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_success),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_causes),
+		cmocka_unit_test(test_longest_reason),
+		cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_hostile),
 	};
 

@@ -1,39 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole requests to whole responses, through dispatch (interface §3): no process, no server. */
-#include "fixture.h"
-
-#include "oauth/dispatch.h"
-#include "util/b64url.h"
-
-#define JTI "00010203-0405-4607-8809-0a0b0c0d0e0f"
-#define FORM "application/x-www-form-urlencoded"
-#define GRANT "grant_type=client_credentials"
-#define ID "client_id=TENANT_CLIENT_ID"
-#define CREDENTIALS ID "&client_secret=" FIXTURE_SECRET
-#define GOOD GRANT "&" CREDENTIALS
-#define ASSERTION_TYPE                                                                     \
-	"client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-" \
-	"bearer"
-
-/* TENANT_CLIENT_ID:TENANT_CLIENT_SECRET */
-#define BASIC "HTTP_AUTHORIZATION=Basic VEVOQU5UX0NMSUVOVF9JRDpURU5BTlRfQ0xJRU5UX1NFQ1JFVA=="
-
-#define VARIABLE_MAX 24
-#define MORE_MAX 6
-
-/* A request: what is not said is that of a good token request over HTTPS. */
-struct ask {
-	const char *method;         /* NULL: POST */
-	const char *path;           /* PATH_INFO behind SCRIPT_NAME=/oauth2; NULL: /token */
-	struct str body;            /* its length becomes CONTENT_LENGTH */
-	const char *more[MORE_MAX]; /* "NAME=VALUE" instead of the usual, or "NAME" to leave it
-				       out */
-	bool cut_off;
-};
-
-static struct fixture fixture;
-static struct http_response response;
-static struct audit audit;
+#include "ask.h"
 
 static struct netmask proxies[1];
 static struct netmask offices[1];
@@ -106,169 +73,22 @@ static int close_fixture(void **state)
 	return 0;
 }
 
-static bool names_same(const char *a, const char *b)
-{
-	size_t n = strcspn(a, "=");
-
-	return n == strcspn(b, "=") && strncmp(a, b, n) == 0;
-}
-
-/* Fills in the variables of a request: the usual ones, unless `more` has them. */
-static void fill_variables(
-	const struct ask *ask, const char *const *usual, const char **variables)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; usual[i]; i++) {
-		bool replaced = false;
-
-		for (size_t j = 0; j < MORE_MAX && ask->more[j]; j++)
-			replaced = replaced || names_same(usual[i], ask->more[j]);
-		if (!replaced)
-			variables[count++] = usual[i];
-	}
-	for (size_t j = 0; j < MORE_MAX && ask->more[j]; j++) {
-		if (strchr(ask->more[j], '='))
-			variables[count++] = ask->more[j];
-	}
-	assert_true(count < VARIABLE_MAX);
-	variables[count] = NULL;
-}
-
-static void send_to(const struct ask *ask, const struct snapshot *snapshot)
-{
-	char method[32], path[256], length[32];
-	const char *const usual[] = { method, "SCRIPT_NAME=/oauth2", path,
-		"QUERY_STRING=", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=test", "HTTPS=on",
-		"REMOTE_ADDR=192.0.2.7", "CONTENT_TYPE=" FORM, length, NULL };
-	const char *variables[VARIABLE_MAX];
-	struct http_request request = {
-		.variables = variables, .body = ask->body, .body_is_whole = !ask->cut_off
-	};
-	struct dispatch_input input = { snapshot, &request, &fixture.services, fixture.arena,
-		NOW_S };
-
-	snprintf(method, sizeof(method), "REQUEST_METHOD=%s",
-		ask->method ? ask->method : "POST");
-	snprintf(path, sizeof(path), "PATH_INFO=%s", ask->path ? ask->path : "/token");
-	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", ask->body.n);
-	fill_variables(ask, usual, variables);
-	arena_reset(fixture.arena);
-	memset(&response, 0, sizeof(response));
-	memset(&audit, 0, sizeof(audit));
-	assert_int_equal(http_request_init(&request, fixture.arena), REASON_NONE);
-	dispatch(&input, &response, &audit);
-}
-
-static void send(const struct ask *ask)
-{
-	send_to(ask, fixture.snapshot);
-}
-
-/* The value of a response header; empty if it is not there. */
-static struct str header(const char *name)
-{
-	for (size_t i = 0; i < response.header_count; i++) {
-		if (str_eq_nocase(str_of(response.headers[i].name), str_of(name)))
-			return response.headers[i].value;
-	}
-	return (struct str){ NULL, 0 };
-}
-
-/* What holds for each answer: one of each header, and nothing that could break the head. */
-static void check_headers(const char *name)
-{
-	for (size_t i = 0; i < response.header_count; i++) {
-		CHECK(str_is_visible(response.headers[i].value), name);
-		for (size_t j = 0; j < i; j++)
-			CHECK(!str_eq_nocase(str_of(response.headers[i].name),
-				      str_of(response.headers[j].name)),
-				name);
-	}
-	CHECK_TEXT(header("X-Request-Id"), STR(JTI), name);
-	CHECK_TEXT(audit.request_id, header("X-Request-Id"), name);
-	CHECK_NUMBER(audit.status, response.status, name);
-}
-
-static json_t *body_json(const char *name)
-{
-	json_t *json = json_loadb(
-		response.body.p, response.body.n, JSON_REJECT_DUPLICATES, NULL);
-
-	CHECK(json_is_object(json), name);
-	return json;
-}
-
-/* An error as RFC 6749 §5.2 wants it, and as the table of reasons has it. */
-static void check_error(enum reason wanted, const char *name)
-{
-	const struct reason_info *info = reason_info(wanted);
-	json_t *json = body_json(name);
-
-	CHECK_REASON(audit.reason, wanted, name);
-	CHECK_NUMBER(response.status, info->status, name);
-	CHECK_TEXT(support_member(json, "error"), str_of(info->error), name);
-	CHECK_TEXT(support_member(json, "error_description"), str_of(info->description), name);
-	CHECK_NUMBER(json_object_size(json), 2, name);
-	CHECK_TEXT(header("Content-Type"), STR("application/json;charset=UTF-8"), name);
-	CHECK_TEXT(header("Cache-Control"), STR("no-store"), name);
-	CHECK(header("ETag").n == 0, name);
-	CHECK_TEXT(header("WWW-Authenticate"),
-		info->status == 401
-			? STR("Basic realm=\"" FIXTURE_ISSUER "\", charset=\"UTF-8\"")
-			: STR(""),
-		name);
-	CHECK(!str_contains(response.body, STR("access_token")), name);
-	check_headers(name);
-	json_decref(json);
-}
-
 struct row {
 	const char *name;
 	struct ask ask;
 	enum reason wanted; /* REASON_NONE: 200 with a token */
 };
 
-static void check_token(const char *name);
-
 static void check_rows(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		send(&rows[i].ask);
+		ask_send(&rows[i].ask);
 		if (rows[i].wanted == REASON_NONE)
-			check_token(rows[i].name);
+			ask_check_token(rows[i].name);
 		else
-			check_error(rows[i].wanted, rows[i].name);
+			ask_check_error(rows[i].wanted, rows[i].name);
 	}
 	check_end();
-}
-
-/* A token response that is whole: RFC 6749 §5.1, signed by the active key. */
-static void check_token(const char *name)
-{
-	json_t *json = body_json(name);
-	struct jws_parts parts;
-
-	CHECK_REASON(audit.reason, REASON_NONE, name);
-	CHECK_NUMBER(response.status, 200, name);
-	CHECK_TEXT(header("Content-Type"), STR("application/json;charset=UTF-8"), name);
-	CHECK_TEXT(header("Cache-Control"), STR("no-store"), name);
-	CHECK_TEXT(header("Pragma"), STR("no-cache"), name);
-	CHECK(header("WWW-Authenticate").n == 0, name);
-	check_headers(name);
-	CHECK_TEXT(support_member(json, "token_type"), STR("Bearer"), name);
-	CHECK(json_is_integer(json_object_get(json, "expires_in")), name);
-	CHECK(!json_object_get(json, "refresh_token") && !json_object_get(json, "error"), name);
-	CHECK_REASON(jws_split(support_member(json, "access_token"), fixture.arena, &parts),
-		REASON_NONE, name);
-	if (parts.header)
-		CHECK_REASON(jws_verify(&parts, fixture.snapshot->keyring.active->pkey,
-				     fixture.snapshot->keyring.active->alg),
-			REASON_NONE, name);
-	CHECK_TEXT(str_of(audit.event), STR("token.issued"), name);
-	CHECK_TEXT(audit.jti, STR(JTI), name);
-	jws_parts_clear(&parts);
-	json_decref(json);
 }
 
 /* Interface §3.1, row by row. */
@@ -451,11 +271,11 @@ static void test_largest_body(void **state)
 	(void)state;
 	memcpy(body, GOOD "&x=", n);
 	memset(body + n, 'x', sizeof(body) - n);
-	send(&ask);
-	check_token("65,536 bytes");
+	ask_send(&ask);
+	ask_check_token("65,536 bytes");
 	memset(body, '&', sizeof(body));
-	send(&ask);
-	check_error(REASON_NO_CREDENTIALS, "65,536 separators");
+	ask_send(&ask);
+	ask_check_error(REASON_NO_CREDENTIALS, "65,536 separators");
 	check_end();
 }
 
@@ -507,7 +327,7 @@ static void test_authentication(void **state)
 		{ "type alone", { .body = TEXT(GRANT "&" ASSERTION_TYPE) }, REASON_ASSERTION_TYPE },
 		{ "type beside a secret", { .body = TEXT(GOOD "&" ASSERTION_TYPE) }, REASON_ASSERTION_TYPE },
 		{ "an assertion", { .body = TEXT(GRANT "&client_assertion=a.b.c&" ASSERTION_TYPE) },
-			REASON_AUTH_UNAVAILABLE },
+			REASON_ASSERTION },
 
 		{ "basic, no base64", { .body = TEXT(GRANT), .more = { "HTTP_AUTHORIZATION=Basic a:b" } },
 			REASON_BASIC_SYNTAX },
@@ -578,10 +398,10 @@ static void test_half_credentials(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(asks); i++) {
-		send(&asks[i]);
+		ask_send(&asks[i]);
 		CHECK_NUMBER(response.status, 401, asks[i].body.p);
 		CHECK(audit.reason != REASON_NONE, asks[i].body.p);
-		check_error(audit.reason, asks[i].body.p);
+		ask_check_error(audit.reason, asks[i].body.p);
 	}
 	check_end();
 }
@@ -615,7 +435,7 @@ static void test_denials_are_alike(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(asks); i++) {
-		send(&asks[i]);
+		ask_send(&asks[i]);
 		if (i == 0)
 			first = render(first_space, sizeof(first_space));
 		CHECK_TEXT(render(space, sizeof(space)), first, asks[i].body.p);
@@ -695,14 +515,14 @@ static void test_token_endpoint(void **state)
 static void check_claims(
 	const char *body, const char *head, const char *claims, const char *name)
 {
-	json_t *json = body_json(name);
+	json_t *json = ask_json(name);
 	json_t *wanted_body = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
 	json_t *wanted_head = json_loads(head, JSON_REJECT_DUPLICATES, NULL);
 	json_t *wanted_claims = json_loads(claims, JSON_REJECT_DUPLICATES, NULL);
 	struct jws_parts parts;
 
 	assert_true(wanted_body && wanted_head && wanted_claims);
-	CHECK_REASON(jws_split(support_member(json, "access_token"), fixture.arena, &parts),
+	CHECK_REASON(jwt_split(support_member(json, "access_token"), fixture.arena, &parts),
 		REASON_NONE, name);
 	CHECK(json_equal(parts.header, wanted_head), name);
 	if (!json_equal(parts.payload, wanted_claims)) {
@@ -783,8 +603,8 @@ static void test_tokens(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		send(&cases[i].ask);
-		check_token(cases[i].name);
+		ask_send(&cases[i].ask);
+		ask_check_token(cases[i].name);
 		check_claims(cases[i].body, cases[i].head, cases[i].claims, cases[i].name);
 	}
 	check_end();
@@ -797,9 +617,9 @@ static void test_no_scope(void **state)
 	json_t *json;
 
 	(void)state;
-	send(&ask);
-	check_token("no scope");
-	json = body_json("no scope");
+	ask_send(&ask);
+	ask_check_token("no scope");
+	json = ask_json("no scope");
 	CHECK(!json_object_get(json, "scope"), "left out when there is none");
 	CHECK_NUMBER(audit.scope.n, 0, "no scope");
 	json_decref(json);
@@ -822,10 +642,10 @@ static void test_same_bytes(void **state)
 	for (size_t i = 0; i < COUNT(asks); i++) {
 		struct str first;
 
-		send(&asks[i]);
+		ask_send(&asks[i]);
 		first = render(first_space, sizeof(first_space));
 		for (unsigned round = 0; round < 3; round++) {
-			send(&asks[i]);
+			ask_send(&asks[i]);
 			CHECK_TEXT(render(space, sizeof(space)), first, asks[i].body.p);
 		}
 	}
@@ -867,7 +687,7 @@ static void test_audit(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		send(&cases[i].ask);
+		ask_send(&cases[i].ask);
 		CHECK_TEXT(str_of(audit.event), str_of(cases[i].event), cases[i].name);
 		CHECK_TEXT(audit.client_id, str_of(cases[i].client_id), cases[i].name);
 		CHECK_TEXT(audit.remote_addr, str_of(cases[i].remote_addr), cases[i].name);
@@ -901,9 +721,9 @@ static void test_allow(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct ask ask = { .path = cases[i].path, .method = cases[i].method };
 
-		send(&ask);
-		check_error(REASON_METHOD, cases[i].path);
-		CHECK_TEXT(header("Allow"), str_of(cases[i].allow), cases[i].path);
+		ask_send(&ask);
+		ask_check_error(REASON_METHOD, cases[i].path);
+		CHECK_TEXT(ask_header("Allow"), str_of(cases[i].allow), cases[i].path);
 		CHECK(response.omit_body == (strcmp(cases[i].method, "HEAD") == 0),
 			cases[i].path);
 	}
@@ -998,25 +818,25 @@ static void test_cors(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		send(&cases[i].ask);
+		ask_send(&cases[i].ask);
 		CHECK_NUMBER(response.status, cases[i].status, cases[i].name);
-		CHECK_TEXT(header("Access-Control-Allow-Origin"), str_of(cases[i].origin),
+		CHECK_TEXT(ask_header("Access-Control-Allow-Origin"), str_of(cases[i].origin),
 			cases[i].name);
-		CHECK(header("Access-Control-Allow-Credentials").n == 0, cases[i].name);
+		CHECK(ask_header("Access-Control-Allow-Credentials").n == 0, cases[i].name);
 		if (cases[i].status == 204) {
 			bool token = !cases[i].ask.path;
 
 			CHECK_NUMBER(response.body.n, 0, cases[i].name);
-			CHECK(str_contains(header("Access-Control-Allow-Methods"),
+			CHECK(str_contains(ask_header("Access-Control-Allow-Methods"),
 				      token ? STR("POST") : STR("GET")),
 				cases[i].name);
-			CHECK(!token || str_contains(header("Access-Control-Allow-Headers"),
+			CHECK(!token || str_contains(ask_header("Access-Control-Allow-Headers"),
 						STR("Authorization")),
 				cases[i].name);
 		}
 		if (cases[i].origin[0])
-			CHECK(str_contains(header("Vary"), STR("Origin")), cases[i].name);
-		check_headers(cases[i].name);
+			CHECK(str_contains(ask_header("Vary"), STR("Origin")), cases[i].name);
+		ask_check_headers(cases[i].name);
 	}
 	check_end();
 }
@@ -1027,23 +847,23 @@ static void test_jwks(void **state)
 	json_t *json, *keys;
 
 	(void)state;
-	send(&ask);
+	ask_send(&ask);
 	CHECK_NUMBER(response.status, 200, "JWKS");
-	CHECK_TEXT(header("Content-Type"), STR("application/jwk-set+json"), "JWKS");
-	CHECK_TEXT(header("Cache-Control"), STR("public, max-age=300"), "JWKS");
-	CHECK(header("Pragma").n == 0, "JWKS");
+	CHECK_TEXT(ask_header("Content-Type"), STR("application/jwk-set+json"), "JWKS");
+	CHECK_TEXT(ask_header("Cache-Control"), STR("public, max-age=300"), "JWKS");
+	CHECK(ask_header("Pragma").n == 0, "JWKS");
 	CHECK_TEXT(response.body, fixture.snapshot->jwks.body, "JWKS");
 	CHECK(!response.omit_body, "JWKS");
-	check_headers("JWKS");
-	json = body_json("JWKS");
+	ask_check_headers("JWKS");
+	json = ask_json("JWKS");
 	keys = json_object_get(json, "keys");
 	CHECK_NUMBER(json_array_size(keys), 1, "one key");
 	CHECK_TEXT(support_member(json_array_get(keys, 0), "kid"), STR("2026-11"), "kid");
 	CHECK(!json_object_get(json_array_get(keys, 0), "d"), "public members only");
 	json_decref(json);
 	ask.more[0] = "HTTPS";
-	send(&ask);
-	check_error(REASON_PLAIN_HTTP, "over plain HTTP");
+	ask_send(&ask);
+	ask_check_error(REASON_PLAIN_HTTP, "over plain HTTP");
 	check_end();
 }
 
@@ -1059,8 +879,9 @@ static void test_conditional(void **state)
 		char etag[64], variable[96], body[4096];
 		size_t body_len;
 
-		send(&ask);
-		snprintf(etag, sizeof(etag), "%.*s", (int)header("ETag").n, header("ETag").p);
+		ask_send(&ask);
+		snprintf(etag, sizeof(etag), "%.*s", (int)ask_header("ETag").n,
+			ask_header("ETag").p);
 		CHECK(etag[0] == '"' && strlen(etag) > 2 && etag[strlen(etag) - 1] == '"',
 			"strong");
 		assert_true(response.body.n < sizeof(body));
@@ -1068,32 +889,32 @@ static void test_conditional(void **state)
 		memcpy(body, response.body.p, body_len);
 
 		ask.method = "HEAD";
-		send(&ask);
+		ask_send(&ask);
 		CHECK_NUMBER(response.status, 200, paths[i]);
 		CHECK(response.omit_body && http_response_body(&response).n == 0, paths[i]);
-		CHECK_TEXT(header("ETag"), str_of(etag), paths[i]);
+		CHECK_TEXT(ask_header("ETag"), str_of(etag), paths[i]);
 		CHECK_TEXT(response.body, ((struct str){ body, body_len }), paths[i]);
 
 		for (unsigned head = 0; head < 2; head++) {
 			ask.method = head ? "HEAD" : "GET";
 			snprintf(variable, sizeof(variable), "HTTP_IF_NONE_MATCH=%s", etag);
 			ask.more[0] = variable;
-			send(&ask);
+			ask_send(&ask);
 			CHECK_NUMBER(response.status, 304, paths[i]);
 			CHECK_NUMBER(http_response_body(&response).n, 0, paths[i]);
-			CHECK_TEXT(header("ETag"), str_of(etag), paths[i]);
-			CHECK_TEXT(
-				header("Cache-Control"), STR("public, max-age=300"), paths[i]);
-			check_headers(paths[i]);
+			CHECK_TEXT(ask_header("ETag"), str_of(etag), paths[i]);
+			CHECK_TEXT(ask_header("Cache-Control"), STR("public, max-age=300"),
+				paths[i]);
+			ask_check_headers(paths[i]);
 			snprintf(variable, sizeof(variable), "HTTP_IF_NONE_MATCH=\"x\", W/%s",
 				etag);
-			send(&ask);
+			ask_send(&ask);
 			CHECK_NUMBER(response.status, 304, "in a list");
 			ask.more[0] = "HTTP_IF_NONE_MATCH=*";
-			send(&ask);
+			ask_send(&ask);
 			CHECK_NUMBER(response.status, 304, "star");
 			ask.more[0] = "HTTP_IF_NONE_MATCH=\"x\"";
-			send(&ask);
+			ask_send(&ask);
 			CHECK_NUMBER(response.status, 200, "another");
 		}
 	}
@@ -1105,13 +926,13 @@ static void check_metadata(const char *wanted_issuer, const char *wanted_base, c
 	static const char *const absent[] = { "introspection_endpoint", "revocation_endpoint",
 		"authorization_endpoint", "registration_endpoint",
 		"dpop_signing_alg_values_supported",
-		"tls_client_certificate_bound_access_tokens",
 		"token_endpoint_auth_signing_alg_values_supported", "mtls_endpoint_aliases" };
-	json_t *json = body_json(name);
-	json_t *wanted = json_pack("{s:[s], s:[ss], s:[ssss]}", "grant_types_supported",
+	json_t *json = ask_json(name);
+	json_t *wanted = json_pack("{s:[s], s:[ss], s:[ssss], s:b}", "grant_types_supported",
 		"client_credentials", "token_endpoint_auth_methods_supported",
 		"client_secret_basic", "client_secret_post", "scopes_supported",
-		"identity_proofing", "orders:read", "orders:write", "stock");
+		"identity_proofing", "orders:read", "orders:write", "stock",
+		"tls_client_certificate_bound_access_tokens", true);
 	const char *key;
 	json_t *value;
 	char url[128];
@@ -1119,8 +940,8 @@ static void check_metadata(const char *wanted_issuer, const char *wanted_base, c
 	assert_non_null(wanted);
 	CHECK_NUMBER(response.status, 200, name);
 	/* RFC 8414 §3.2; a charset would do no harm. */
-	CHECK(str_starts(header("Content-Type"), STR("application/json")), name);
-	CHECK_TEXT(header("Cache-Control"), STR("public, max-age=300"), name);
+	CHECK(str_starts(ask_header("Content-Type"), STR("application/json")), name);
+	CHECK_TEXT(ask_header("Cache-Control"), STR("public, max-age=300"), name);
 	CHECK_TEXT(support_member(json, "issuer"), str_of(wanted_issuer), name);
 	snprintf(url, sizeof(url), "%s/token", wanted_base);
 	CHECK_TEXT(support_member(json, "token_endpoint"), str_of(url), name);
@@ -1150,9 +971,9 @@ static void test_metadata(void **state)
 				.method = "GET", .path = suffixes[i], .more = { scripts[j] }
 			};
 
-			send(&ask);
+			ask_send(&ask);
 			check_metadata(FIXTURE_ISSUER, FIXTURE_ISSUER "/oauth2", suffixes[i]);
-			check_headers(suffixes[i]);
+			ask_check_headers(suffixes[i]);
 		}
 	}
 	check_end();
@@ -1191,7 +1012,7 @@ static void test_issuer_with_path(void **state)
 				ask.more[0] = script;
 				ask.path = "";
 			}
-			send(&ask);
+			ask_send(&ask);
 			if (cases[i].found)
 				check_metadata("https://auth.example.com/tenant/a",
 					"https://auth.example.com/tenant/a/oauth2",
@@ -1230,11 +1051,11 @@ static void test_paths(void **state)
 			.path = cases[i].path, .body = TEXT(GOOD), .more = { cases[i].script }
 		};
 
-		send(&ask);
+		ask_send(&ask);
 		if (cases[i].found)
-			check_token(cases[i].script);
+			ask_check_token(cases[i].script);
 		else
-			check_error(REASON_NOT_FOUND, cases[i].script);
+			ask_check_error(REASON_NOT_FOUND, cases[i].script);
 	}
 	check_end();
 }
@@ -1244,16 +1065,16 @@ static void test_health(void **state)
 	struct ask ask = { .method = "GET", .path = "/health", .more = { "HTTPS" } };
 
 	(void)state;
-	send(&ask);
+	ask_send(&ask);
 	CHECK_NUMBER(response.status, 200, "over plain HTTP");
 	CHECK_TEXT(response.body, STR("{\"status\":\"ok\"}"), "body");
-	CHECK_TEXT(header("Cache-Control"), STR("no-store"), "body");
-	check_headers("health");
+	CHECK_TEXT(ask_header("Cache-Control"), STR("no-store"), "body");
+	ask_check_headers("health");
 	ask.method = "HEAD";
-	send(&ask);
+	ask_send(&ask);
 	CHECK_NUMBER(response.status, 200, "HEAD");
 	CHECK(response.omit_body, "HEAD");
-	send_to(&ask, NULL);
+	ask_send_to(&ask, NULL);
 	CHECK_NUMBER(response.status, 503, "no configuration");
 	check_end();
 }
@@ -1268,8 +1089,8 @@ static void test_no_configuration(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(asks); i++) {
-		send_to(&asks[i], NULL);
-		check_error(REASON_CONFIG, "no configuration");
+		ask_send_to(&asks[i], NULL);
+		ask_check_error(REASON_CONFIG, "no configuration");
 	}
 	check_end();
 }
@@ -1307,8 +1128,8 @@ static void test_request_id(void **state)
 		struct ask ask = { .body = TEXT(GOOD),
 			.more = { cases[i].address, cases[i].variable } };
 
-		send(&ask);
-		CHECK_TEXT(header("X-Request-Id"), str_of(cases[i].wanted), cases[i].name);
+		ask_send(&ask);
+		CHECK_TEXT(ask_header("X-Request-Id"), str_of(cases[i].wanted), cases[i].name);
 		CHECK_TEXT(audit.request_id, str_of(cases[i].wanted), cases[i].name);
 		CHECK_NUMBER(response.status, 200, cases[i].name);
 	}
@@ -1321,7 +1142,7 @@ static void test_no_random(void **state)
 
 	(void)state;
 	fixture.services.random = support_no_random;
-	send(&ask);
+	ask_send(&ask);
 	CHECK_NUMBER(response.status, 503, "no randomness");
 	CHECK(str_contains(response.body, STR("temporarily_unavailable")), "no randomness");
 	CHECK(!str_contains(response.body, STR("access_token")), "no token");
@@ -1341,11 +1162,11 @@ static void test_settings(void **state)
 	fixture.snapshot->access_token = (struct token_policy){
 		.lifetime_s = 60, .profile = PROFILE_RFC9068, .audience = { audience, 1 }
 	};
-	send(&ask);
-	check_token("require_tls: false");
-	json = body_json("settings");
+	ask_send(&ask);
+	ask_check_token("require_tls: false");
+	json = ask_json("settings");
 	CHECK_NUMBER(json_integer_value(json_object_get(json, "expires_in")), 60, "lifetime");
-	assert_int_equal(jws_split(support_member(json, "access_token"), fixture.arena, &parts),
+	assert_int_equal(jwt_split(support_member(json, "access_token"), fixture.arena, &parts),
 		REASON_NONE);
 	CHECK_TEXT(support_member(parts.header, "typ"), STR("at+jwt"), "profile");
 	CHECK_TEXT(support_member(parts.payload, "aud"), audience[0], "audience");
@@ -1364,7 +1185,7 @@ static void test_no_memory(void **state)
 
 		fixture.arena = arena_new(limit, limit);
 		assert_non_null(fixture.arena);
-		send(&ask);
+		ask_send(&ask);
 		CHECK(response.status == 200 || response.status == 503, "503 or a token");
 		CHECK((response.status == 200) ==
 				str_contains(response.body, STR("access_token")),

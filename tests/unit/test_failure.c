@@ -13,6 +13,7 @@
 #include "oauth/mint.h"
 #include "util/diag.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -45,7 +46,12 @@ static bool fails_now(enum source source)
 	if (!plan.armed || plan.source != source)
 		return false;
 	plan.calls++;
-	return plan.from_then_on ? plan.calls >= plan.n : plan.calls == plan.n;
+	bool fails = plan.from_then_on ? plan.calls >= plan.n : plan.calls == plan.n;
+
+	/* As malloc(3) does. */
+	if (fails)
+		errno = ENOMEM;
+	return fails;
 }
 
 void *__real_malloc(size_t size);

@@ -244,7 +244,8 @@ static void test_audience(void **state)
 	(void)state;
 	client->resources = (struct str_list){ resources, 1 };
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct grant_request request = { cases[i].scope, { resources, cases[i].asks } };
+		struct grant_request request = { .scope = cases[i].scope,
+			.resources = { resources, cases[i].asks } };
 		char space[256];
 		struct buf buf = buf_init(space, sizeof(space));
 		struct grant grant;
@@ -323,6 +324,58 @@ static void test_refused(void **state)
 	check_end();
 }
 
+/* A certificate binds the tokens of a client that has registered it; a proof binds always. */
+static void test_binding(void **state)
+{
+	static const struct {
+		const char *name;
+		bool certificate_bound, dpop_bound;
+		const char *x5t, *jkt;
+		enum reason wanted;
+		const char *got_x5t, *got_jkt;
+	} cases[] = {
+		{ "nothing", false, false, "", "", REASON_NONE, "", "" },
+		{ "a certificate that binds nothing", false, false, "x", "", REASON_NONE, "",
+			"" },
+		{ "a proof of its own accord", false, false, "", "j", REASON_NONE, "", "j" },
+		{ "a certificate", true, false, "x", "", REASON_NONE, "x", "" },
+		{ "a certificate and a proof", true, false, "x", "j", REASON_NONE, "x", "j" },
+		{ "a proof", false, true, "", "j", REASON_NONE, "", "j" },
+		{ "a proof, and a certificate that binds nothing", false, true, "x", "j",
+			REASON_NONE, "", "j" },
+		{ "both", true, true, "x", "j", REASON_NONE, "x", "j" },
+		{ "no certificate", true, false, "", "", REASON_CERTIFICATE_MISSING, "", "" },
+		{ "no certificate, but a proof", true, false, "", "j",
+			REASON_CERTIFICATE_MISSING, "", "" },
+		{ "no proof", false, true, "", "", REASON_DPOP_MISSING, "", "" },
+		{ "no proof, but a certificate", false, true, "x", "", REASON_DPOP_MISSING, "",
+			"" },
+		{ "one of two: the certificate", true, true, "x", "", REASON_DPOP_MISSING, "",
+			"" },
+		{ "one of two: the proof", true, true, "", "j", REASON_CERTIFICATE_MISSING, "",
+			"" },
+	};
+	struct client *client = &fixture.clients[0];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct grant_request request = { .x5t = str_of(cases[i].x5t),
+			.jkt = str_of(cases[i].jkt) };
+		struct grant grant;
+
+		client->certificate_bound = cases[i].certificate_bound;
+		client->dpop_bound = cases[i].dpop_bound;
+		CHECK_REASON(
+			grant_decide(fixture.snapshot, client, &request, fixture.arena, &grant),
+			cases[i].wanted, cases[i].name);
+		CHECK_TEXT(grant.x5t, str_of(cases[i].got_x5t), cases[i].name);
+		CHECK_TEXT(grant.jkt, str_of(cases[i].got_jkt), cases[i].name);
+		CHECK((grant.client != NULL) == (cases[i].wanted == REASON_NONE),
+			cases[i].name);
+	}
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -333,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_audience, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_policy, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_refused, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(test_binding, open_fixture, close_fixture),
 	};
 
 	return cmocka_run_group_tests_name("grant", tests, NULL, NULL);

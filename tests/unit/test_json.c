@@ -45,8 +45,10 @@ static void test_parse(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		json_t *json = json_parse_object(cases[i].text);
+		json_t *json = NULL;
 
+		CHECK_REASON(json_parse_object(cases[i].text, REASON_JWS_HEADER, &json),
+			cases[i].ok ? REASON_NONE : REASON_JWS_HEADER, cases[i].name);
 		CHECK((json != NULL) == cases[i].ok, cases[i].name);
 		CHECK(!json || json_is_object(json), cases[i].name);
 		json_decref(json);
@@ -70,7 +72,9 @@ static json_t *parse_levels(size_t levels, char open, char close)
 		buf_char(&buf, close);
 	buf_char(&buf, '}');
 	assert_false(buf.overflow);
-	json = json_parse_object(buf_view(&buf));
+	enum reason reason = json_parse_object(buf_view(&buf), REASON_JWS_HEADER, &json);
+
+	assert_true(reason == (json ? REASON_NONE : REASON_JWS_HEADER));
 	return json;
 }
 
@@ -109,7 +113,8 @@ static void test_brackets_in_texts(void **state)
 	(void)state;
 	memset(text + 8, '[', 100);
 	memcpy(text + 108, "\"}", 2);
-	json = json_parse_object((struct str){ text, 110 });
+	assert_int_equal(json_parse_object((struct str){ text, 110 }, REASON_JWS_HEADER, &json),
+		REASON_NONE);
 	CHECK(json_is_object(json), "brackets in a text");
 	json_decref(json);
 	check_end();
@@ -117,9 +122,11 @@ static void test_brackets_in_texts(void **state)
 
 static void test_text(void **state)
 {
-	json_t *json = json_parse_object(STR("{\"a\":\"b\",\"n\":1,\"e\":\"\",\"l\":[\"x\"]}"));
+	const struct str text = STR("{\"a\":\"b\",\"n\":1,\"e\":\"\",\"l\":[\"x\"]}");
+	json_t *json;
 
 	(void)state;
+	assert_int_equal(json_parse_object(text, REASON_JWS_HEADER, &json), REASON_NONE);
 	assert_non_null(json);
 	CHECK_TEXT(json_text(json, "a"), STR("b"), "text");
 	CHECK_TEXT(json_text(json, "n"), STR(""), "number");

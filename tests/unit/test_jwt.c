@@ -77,9 +77,9 @@ static void test_split_parts(void **state)
 
 static json_t *parse(struct str text)
 {
-	json_t *json = json_parse_object(text);
+	json_t *json;
 
-	if (!json)
+	if (json_parse_object(text, REASON_JWS_PAYLOAD, &json) != REASON_NONE)
 		fail_msg("no JSON object: %s", text.p);
 	return json;
 }
@@ -193,10 +193,11 @@ static void test_time_syntax(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
-		json_t *json = json_parse_object(texts[i]);
+		json_t *json;
 
+		CHECK_REASON(json_parse_object(texts[i], REASON_JWS_PAYLOAD, &json),
+			REASON_JWS_PAYLOAD, texts[i].p);
 		CHECK(!json, texts[i].p);
-		json_decref(json);
 	}
 	check_end();
 }

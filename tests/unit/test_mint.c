@@ -119,6 +119,64 @@ static void test_claims(void **state)
 	check_end();
 }
 
+#define X5T "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
+#define JKT "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+
+/* RFC 8705 §3.1, RFC 9449 §6.1: in both profiles, one of them or both. */
+static void test_confirmation(void **state)
+{
+	static const struct {
+		const char *x5t, *jkt;
+		const char *cnf; /* NULL: none */
+		const char *type;
+	} cases[] = {
+		{ "", "", NULL, "Bearer" },
+		{ X5T, "", "{\"x5t#S256\":\"" X5T "\"}", "Bearer" },
+		{ "", JKT, "{\"jkt\":\"" JKT "\"}", "DPoP" },
+		{ X5T, JKT, "{\"x5t#S256\":\"" X5T "\",\"jkt\":\"" JKT "\"}", "DPoP" },
+	};
+
+	(void)state;
+	fixture.clients[0].claims = STR(",\"tenant\":\"acme\"");
+	for (size_t i = 0; i < COUNT(cases) * PROFILE__MAX; i++) {
+		const char *name = cases[i / PROFILE__MAX].cnf;
+		struct grant grant = make_grant(
+			(enum token_profile)(i % PROFILE__MAX), 1, false);
+		struct token token;
+		json_t *claims, *cnf;
+		struct str body;
+
+		name = name ? name : "none";
+		grant.x5t = str_of(cases[i / PROFILE__MAX].x5t);
+		grant.jkt = str_of(cases[i / PROFILE__MAX].jkt);
+		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random,
+				     fixture.arena, &token),
+			REASON_NONE, name);
+		claims = json_loadb(
+			token.claims.p, token.claims.n, JSON_REJECT_DUPLICATES, NULL);
+		CHECK(json_is_object(claims), name);
+		cnf = json_object_get(claims, "cnf");
+		if (cases[i / PROFILE__MAX].cnf) {
+			json_t *wanted = json_loads(name, JSON_REJECT_DUPLICATES, NULL);
+
+			CHECK(json_equal(cnf, wanted), name);
+			json_decref(wanted);
+		} else {
+			CHECK(!cnf, name);
+		}
+		CHECK_TEXT(support_member(claims, "tenant"), STR("acme"), name);
+		json_decref(claims);
+		token.jwt = STR("a.b.c");
+		CHECK_REASON(mint_response(&grant, &token, NOW_S, fixture.arena, &body),
+			REASON_NONE, name);
+		claims = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, NULL);
+		CHECK_TEXT(support_member(claims, "token_type"),
+			str_of(cases[i / PROFILE__MAX].type), name);
+		json_decref(claims);
+	}
+	check_end();
+}
+
 /* A client_id is any VSCHAR: what JSON escapes must come back as it was. */
 static void test_client_id_with_quotes(void **state)
 {
@@ -277,6 +335,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_claims, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(test_confirmation, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(
 			test_client_id_with_quotes, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_large_times, open_fixture, close_fixture),

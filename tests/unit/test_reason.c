@@ -15,7 +15,8 @@ static const struct {
 	int statuses[5];
 } codes[] = {
 	{ "invalid_request", { 400, 405, 411, 413 } },
-	{ "invalid_client", { 401 } },
+	{ "invalid_client", { 401, 429 } },
+	{ "access_denied", { 403 } },
 	{ "unauthorized_client", { 400 } },
 	{ "unsupported_grant_type", { 400 } },
 	{ "invalid_scope", { 400 } },
@@ -86,7 +87,9 @@ static void test_denials_are_alike(void **state)
 	static const enum reason denied[] = { REASON_BASIC_SYNTAX, REASON_AUTH_SCHEME,
 		REASON_CLIENT_UNKNOWN, REASON_CLIENT_DISABLED, REASON_SECRET_WRONG,
 		REASON_SECRET_EXPIRED, REASON_SECRET_EARLY, REASON_AUTH_METHOD,
-		REASON_AUTH_UNAVAILABLE, REASON_AUTH_ADDRESS };
+		REASON_AUTH_ADDRESS, REASON_ASSERTION, REASON_CERTIFICATE_VERIFY,
+		REASON_CERTIFICATE_SYNTAX, REASON_CERTIFICATE_TIME, REASON_CERTIFICATE_SUBJECT,
+		REASON_CERTIFICATE_KEY };
 	const struct reason_info *first = reason_info(denied[0]);
 
 	(void)state;
@@ -103,12 +106,13 @@ static void test_denials_are_alike(void **state)
 }
 
 /* Whether a scope exists is nobody's business who may not use it; the same for the absence of
- * credentials, which must not depend on the web server. */
+ * credentials, which must depend neither on the web server nor on the client. */
 static void test_pairs_are_alike(void **state)
 {
 	static const enum reason pairs[][2] = {
 		{ REASON_SCOPE_UNKNOWN, REASON_SCOPE_DENIED },
 		{ REASON_NO_CREDENTIALS, REASON_NO_CREDENTIALS_APACHE },
+		{ REASON_NO_CREDENTIALS, REASON_NO_CERTIFICATE },
 	};
 
 	(void)state;
@@ -159,6 +163,17 @@ static void test_interface(void **state)
 		{ REASON_TARGET_SYNTAX, 400, "invalid_target" },
 		{ REASON_TARGET_DENIED, 400, "invalid_target" },
 		{ REASON_DPOP_MISSING, 400, "invalid_dpop_proof" },
+		{ REASON_DPOP, 400, "invalid_dpop_proof" },
+		{ REASON_ASSERTION, 401, "invalid_client" },
+		{ REASON_THROTTLED, 429, "invalid_client" },
+		{ REASON_INTROSPECT_DENIED, 403, "access_denied" },
+		{ REASON_TOKEN_MISSING, 400, "invalid_request" },
+		{ REASON_STORE, 503, "temporarily_unavailable" },
+		{ REASON_STORE_OPEN, 503, "temporarily_unavailable" },
+		{ REASON_STORE_FULL, 503, "temporarily_unavailable" },
+		{ REASON_STORE_DAMAGED, 503, "temporarily_unavailable" },
+		{ REASON_STORE_UNREACHABLE, 503, "temporarily_unavailable" },
+		{ REASON_STORE_NETWORK, 503, "temporarily_unavailable" },
 		{ REASON_MEMORY, 503, "temporarily_unavailable" },
 		{ REASON_CONFIG, 503, "temporarily_unavailable" },
 		{ REASON_RANDOM, 503, "temporarily_unavailable" },

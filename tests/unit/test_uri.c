@@ -152,9 +152,11 @@ static void test_normalize(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct str normal = STR("unset"), again;
 
-		CHECK(uri_normalize(cases[i].text, arena, &normal), cases[i].text.p);
+		CHECK_REASON(uri_normalize(cases[i].text, arena, &normal), REASON_NONE,
+			cases[i].text.p);
 		CHECK_TEXT(normal, str_of(cases[i].normal), cases[i].text.p);
-		CHECK(uri_normalize(normal, arena, &again), cases[i].text.p);
+		CHECK_REASON(
+			uri_normalize(normal, arena, &again), REASON_NONE, cases[i].text.p);
 		CHECK_TEXT(again, normal, "a normal form is its own");
 	}
 	arena_free(arena);
@@ -187,7 +189,8 @@ static void test_no_normal_form(void **state)
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct str normal = STR("unset");
 
-		CHECK(!uri_normalize(texts[i], arena, &normal), texts[i].p);
+		CHECK_REASON(
+			uri_normalize(texts[i], arena, &normal), REASON_URI_SYNTAX, texts[i].p);
 		CHECK_NUMBER(normal.n, 0, texts[i].p);
 	}
 	arena_free(arena);
@@ -206,7 +209,10 @@ static void test_normalize_memory(void **state)
 		struct str normal = STR("unset");
 
 		assert_non_null(arena);
-		done = uri_normalize(text, arena, &normal);
+		enum reason reason = uri_normalize(text, arena, &normal);
+
+		done = reason == REASON_NONE;
+		CHECK(done || reason == REASON_MEMORY, "memory");
 		CHECK_TEXT(normal, done ? text : STR(""), "memory");
 		arena_free(arena);
 	}

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/* The throttle as clients meet it: 429 without a look at the credentials (interface §3.2). */
+#include "ask.h"
+#include "makers.h"
+
+#define WINDOW_S 60
+#define POST_AS(id, secret) GRANT "&client_id=" id "&client_secret=" secret
+#define GOOD_AS(id) POST_AS(id, FIXTURE_SECRET)
+#define BAD_AS(id) POST_AS(id, "wrong")
+
+/* How often credentials of any kind were looked at. */
+static unsigned looked;
+
+enum reason __real_credential_check(struct credential_checker *checker,
+	const struct failure_price *price, const struct credential_claim *claim,
+	const struct secret **matched);
+enum reason __wrap_credential_check(struct credential_checker *checker,
+	const struct failure_price *price, const struct credential_claim *claim,
+	const struct secret **matched);
+enum reason __real_jws_verify(const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_alg alg);
+enum reason __wrap_jws_verify(const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_alg alg);
+enum reason __real_certificate_read(
+	struct str text, struct arena *arena, struct certificate *certificate);
+enum reason __wrap_certificate_read(
+	struct str text, struct arena *arena, struct certificate *certificate);
+
+enum reason __wrap_credential_check(struct credential_checker *checker,
+	const struct failure_price *price, const struct credential_claim *claim,
+	const struct secret **matched)
+{
+	looked++;
+	return __real_credential_check(checker, price, claim, matched);
+}
+
+enum reason __wrap_jws_verify(const struct jws_parts *parts, EVP_PKEY *pkey, enum jose_alg alg)
+{
+	looked++;
+	return __real_jws_verify(parts, pkey, alg);
+}
+
+enum reason __wrap_certificate_read(
+	struct str text, struct arena *arena, struct certificate *certificate)
+{
+	looked++;
+	return __real_certificate_read(text, arena, certificate);
+}
+
+static EVP_PKEY *pkey;
+
+static int open_fixture(void **state)
+{
+	struct client *client;
+
+	(void)state;
+	ask_now_s = NOW_S;
+	looked = 0;
+	pkey = support_key(KEY_EC);
+	fixture_open(&fixture);
+	fixture_use_key(&fixture, JOSE_ALG_ES256);
+	fixture_use_state(&fixture);
+	fixture.snapshot->throttle = (struct throttle_policy){ 3, 8, WINDOW_S };
+	fixture_add(&fixture, "A")->may_introspect = true;
+	fixture_add(&fixture, "B");
+	fixture_add(&fixture, "DISABLED")->enabled = false;
+	client = fixture_add(&fixture, "KEY");
+	client->auth_methods = AUTH_BIT(AUTH_PRIVATE_KEY_JWT);
+	fixture_register(&fixture, client, pkey, JOSE_ALG_NONE, NULL);
+	client = fixture_add(&fixture, "TLS");
+	client->auth_methods = AUTH_BIT(AUTH_TLS);
+	client->subject = (struct certificate_subject){ SUBJECT_DN, STR("CN=a") };
+	fixture_seal(&fixture);
+	return 0;
+}
+
+static int close_fixture(void **state)
+{
+	(void)state;
+	fixture_close(&fixture);
+	EVP_PKEY_free(pkey);
+	return 0;
+}
+
+static void send_from(const char *body, const char *address)
+{
+	ask_send(&(struct ask){ .body = str_of(body), .more = { address } });
+}
+
+static void send_body(const char *body)
+{
+	send_from(body, NULL);
+}
+
+/* 429, and how long to wait; nothing was looked at. */
+static void check_throttled(int64_t wait_s, const char *name)
+{
+	int64_t told_s = 0;
+
+	ask_check_error(REASON_THROTTLED, name);
+	CHECK_NUMBER(response.status, 429, name);
+	CHECK(str_to_number(ask_header("Retry-After"), 1000000, &told_s), name);
+	CHECK_NUMBER(told_s, wait_s, name);
+	CHECK_NUMBER(audit.retry_after_s, wait_s, name);
+	CHECK_NUMBER(looked, 0, name);
+	CHECK(str_contains(response.body, STR("\"invalid_client\"")), name);
+	looked = 0;
+}
+
+static void fail_times(
+	unsigned times, const char *body, const char *address, enum reason wanted)
+{
+	for (unsigned i = 0; i < times; i++) {
+		send_from(body, address);
+		ask_check_error(wanted, body);
+	}
+	looked = 0;
+}
+
+static void test_client(void **state)
+{
+	(void)state;
+	fail_times(2, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	CHECK_NUMBER(looked, 1, "it was looked at");
+	ask_check_token("two failures are allowed");
+	fail_times(1, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(BAD_AS("A"));
+	check_throttled(WINDOW_S, "a wrong secret");
+	send_body(GOOD_AS("A"));
+	check_throttled(WINDOW_S, "the right one is no oracle");
+	CHECK_TEXT(audit.client_id, STR("A"), "the log tells who");
+	CHECK_NUMBER(audit.method, AUTH_SECRET_POST, "the log tells how");
+	send_body(GOOD_AS("B"));
+	ask_check_token("another client from the same address");
+	send_from(GOOD_AS("A"), "REMOTE_ADDR=192.0.2.8");
+	ask_check_token("the same client from another address");
+	check_end();
+}
+
+/* The window begins with its first failure, and ends. */
+static void test_window(void **state)
+{
+	(void)state;
+	fail_times(1, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	ask_now_s = NOW_S + 20;
+	fail_times(2, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	check_throttled(WINDOW_S - 20, "from the first failure on");
+	ask_now_s = NOW_S + WINDOW_S - 1;
+	send_body(GOOD_AS("A"));
+	check_throttled(1, "the last second");
+	ask_now_s = NOW_S + WINDOW_S;
+	send_body(GOOD_AS("A"));
+	ask_check_token("then it is over");
+	fail_times(3, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	looked = 0;
+	send_body(GOOD_AS("A"));
+	check_throttled(WINDOW_S, "a new window");
+	check_end();
+}
+
+/* Whoever does not exist is treated as who does. */
+static void test_unknown(void **state)
+{
+	(void)state;
+	fail_times(3, BAD_AS("NOBODY"), NULL, REASON_CLIENT_UNKNOWN);
+	send_body(GOOD_AS("NOBODY"));
+	check_throttled(WINDOW_S, "unknown");
+	fail_times(3, GOOD_AS("DISABLED"), NULL, REASON_CLIENT_DISABLED);
+	send_body(GOOD_AS("DISABLED"));
+	check_throttled(WINDOW_S, "disabled");
+	check_end();
+}
+
+static void test_address(void **state)
+{
+	(void)state;
+	fail_times(2, BAD_AS("NOBODY1"), NULL, REASON_CLIENT_UNKNOWN);
+	fail_times(2, BAD_AS("NOBODY2"), NULL, REASON_CLIENT_UNKNOWN);
+	fail_times(2, BAD_AS("NOBODY3"), NULL, REASON_CLIENT_UNKNOWN);
+	fail_times(1, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("B"));
+	ask_check_token("seven failures of the address are allowed");
+	fail_times(1, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("B"));
+	check_throttled(WINDOW_S, "a client that never failed");
+	send_from(GOOD_AS("B"), "REMOTE_ADDR=192.0.2.8");
+	ask_check_token("from elsewhere");
+	check_end();
+}
+
+/* An IPv6 address counts as its /64. */
+static void test_ipv6(void **state)
+{
+	(void)state;
+	fail_times(1, BAD_AS("A"), "REMOTE_ADDR=2001:db8:1:2::1", REASON_SECRET_WRONG);
+	fail_times(1, BAD_AS("A"), "REMOTE_ADDR=2001:db8:1:2::2", REASON_SECRET_WRONG);
+	fail_times(1, BAD_AS("A"), "REMOTE_ADDR=2001:db8:1:2:ffff::3", REASON_SECRET_WRONG);
+	send_from(GOOD_AS("A"), "REMOTE_ADDR=2001:db8:1:2:9:9:9:9");
+	check_throttled(WINDOW_S, "the same network");
+	send_from(GOOD_AS("A"), "REMOTE_ADDR=2001:db8:1:3::1");
+	ask_check_token("another network");
+	check_end();
+}
+
+/* Behind a proxy that is trusted it is the client's address that counts. */
+static void test_proxy(void **state)
+{
+	static struct netmask proxies[1];
+	struct ask ask = { .body = TEXT(BAD_AS("A")),
+		.more = { "REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=198.51.100.1" } };
+
+	(void)state;
+	assert_true(netmask_parse(STR("10.0.0.0/8"), &proxies[0]));
+	fixture.snapshot->trusted_proxies = (struct netmask_list){ proxies, 1 };
+	for (unsigned i = 0; i < 3; i++)
+		ask_send(&ask);
+	looked = 0;
+	ask.body = STR(GOOD_AS("A"));
+	ask_send(&ask);
+	check_throttled(WINDOW_S, "the client behind the proxy");
+	ask.more[1] = "HTTP_X_FORWARDED_FOR=198.51.100.2";
+	ask_send(&ask);
+	ask_check_token("another client behind the proxy");
+	check_end();
+}
+
+/* An assertion of KEY as a body, in static memory. */
+static const char *assertion_body(const char *aud)
+{
+	static char body[4096];
+	static unsigned serial;
+	const struct maker maker = { pkey, JOSE_ALG_ES256, STR("") };
+	char claims[512];
+	char *jwt;
+
+	snprintf(claims, sizeof(claims),
+		"{\"iss\":\"KEY\",\"sub\":\"KEY\",\"aud\":\"%s\",\"jti\":\"%u\",\"exp\":%lld}",
+		aud, serial++, (long long)NOW_S + 60);
+	jwt = make_jws(&maker, "{\"alg\":\"ES256\"}", claims);
+	snprintf(body, sizeof(body), "%s&client_assertion=%s", GRANT "&" ASSERTION_TYPE, jwt);
+	free(jwt);
+	return body;
+}
+
+static void test_assertion(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		send_body(assertion_body("x"));
+		ask_check_refusal(REASON_ASSERTION, REASON_JWT_AUDIENCE, "wrong aud");
+	}
+	looked = 0;
+	before = fixture.store->calls[STORE_MEM_ADD];
+	send_body(assertion_body(FIXTURE_ISSUER));
+	check_throttled(WINDOW_S, "a good assertion");
+	CHECK_NUMBER(fixture.store->calls[STORE_MEM_ADD], before, "its jti was not used up");
+	send_body(GOOD_AS("KEY"));
+	check_throttled(WINDOW_S, "by another method");
+	check_end();
+}
+
+/* A replayed assertion is a failure like others. */
+static void test_replay(void **state)
+{
+	char *body = strdup(assertion_body(FIXTURE_ISSUER));
+
+	(void)state;
+	assert_non_null(body);
+	send_body(body);
+	ask_check_token("first");
+	fail_times(3, body, NULL, REASON_ASSERTION);
+	send_body(body);
+	check_throttled(WINDOW_S, "then");
+	free(body);
+	check_end();
+}
+
+static void test_certificate(void **state)
+{
+	const struct certificate_plan plan = { { "CN=b" }, NULL, pkey, NOW_S - 1, NOW_S + 100 };
+	X509 *x509 = make_certificate(&plan);
+	char *pem = make_pem(x509);
+	static char variable[8192];
+	struct ask ask = { .body = TEXT(GRANT "&client_id=TLS"),
+		.more = { variable, "SSL_CLIENT_VERIFY=SUCCESS" } };
+
+	(void)state;
+	snprintf(variable, sizeof(variable), "SSL_CLIENT_CERT=%s", pem);
+	for (unsigned i = 0; i < 3; i++) {
+		ask_send(&ask);
+		ask_check_error(REASON_CERTIFICATE_SUBJECT, "another's");
+	}
+	looked = 0;
+	ask_send(&ask);
+	check_throttled(WINDOW_S, "a certificate");
+	free(pem);
+	X509_free(x509);
+	check_end();
+}
+
+/* Basic's two readings of the credentials are one failure, of one client. */
+static void test_basic(void **state)
+{
+	/* A:a%62, whose other reading is A:ab; and %41:x, whose other reading is A:x */
+	static const char *const headers[] = { "HTTP_AUTHORIZATION=Basic QTphJTYy",
+		"HTTP_AUTHORIZATION=Basic JTQxOng=" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(headers); i++) {
+		struct ask ask = { .body = TEXT(GRANT), .more = { headers[i] } };
+
+		ask_now_s = NOW_S + 1000 * (int64_t)i;
+		for (unsigned round = 0; round < 3; round++) {
+			ask_send(&ask);
+			ask_check_error(REASON_SECRET_WRONG, headers[i]);
+		}
+		looked = 0;
+		ask_send(&ask);
+		check_throttled(WINDOW_S, headers[i]);
+		send_body(GOOD_AS("A"));
+		check_throttled(WINDOW_S, "it was A that failed");
+	}
+	check_end();
+}
+
+/* What does not even name a client counts for the address. */
+static void test_nameless(void **state)
+{
+	static const struct {
+		const char *body;
+		const char *variable;
+		enum reason wanted;
+	} rows[] = {
+		{ GRANT, "HTTP_AUTHORIZATION=Basic !", REASON_BASIC_SYNTAX },
+		{ GRANT "&" ASSERTION_TYPE "&client_assertion=x", NULL, REASON_ASSERTION },
+	};
+
+	(void)state;
+	fixture.snapshot->throttle.failures = 0;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		ask_now_s = NOW_S + 1000 * (int64_t)i;
+		for (unsigned round = 0; round < 8; round++) {
+			send_from(rows[i].body, rows[i].variable);
+			ask_check_error(rows[i].wanted, rows[i].body);
+		}
+		looked = 0;
+		send_body(GOOD_AS("A"));
+		check_throttled(WINDOW_S, rows[i].variable ? rows[i].variable : rows[i].body);
+	}
+	check_end();
+}
+
+/* What is no failed authentication. */
+static void test_not_counted(void **state)
+{
+	static const char *const bodies[] = {
+		GRANT,
+		GRANT "&client_id=A",
+		GRANT "&client_id=A&client_secret=x&client_secret=x",
+		GRANT "&client_id=A&client_secret=x&client_assertion=x",
+		GOOD_AS("A") "&scope=x",
+		"grant_type=password&client_id=A&client_secret=" FIXTURE_SECRET,
+		GOOD_AS("A"),
+	};
+
+	(void)state;
+	for (unsigned round = 0; round < 10; round++) {
+		for (size_t i = 0; i < COUNT(bodies); i++) {
+			send_body(bodies[i]);
+			CHECK(response.status != 429, bodies[i]);
+		}
+	}
+	CHECK_NUMBER(fixture.store->record_count, 0, "nothing is remembered");
+	CHECK_NUMBER(fixture.store->calls[STORE_MEM_INCREMENT], 0, "nothing is counted");
+	check_end();
+}
+
+/* The other endpoints that authenticate share the count. */
+static void test_endpoints(void **state)
+{
+	static const char *const paths[] = { "/introspect", "/revoke", "/token" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		ask_send(&(struct ask){ .path = paths[i], .body = TEXT(BAD_AS("A")) });
+		ask_check_error(REASON_SECRET_WRONG, paths[i]);
+	}
+	looked = 0;
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		ask_send(&(struct ask){
+			.path = paths[i], .body = TEXT(GOOD_AS("A") "&token=x") });
+		check_throttled(WINDOW_S, paths[i]);
+	}
+	check_end();
+}
+
+static void test_off(void **state)
+{
+	(void)state;
+	fixture.snapshot->throttle = (struct throttle_policy){ 0, 0, WINDOW_S };
+	fail_times(20, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	ask_check_token("off");
+	CHECK_NUMBER(fixture.store->call_count, 0, "no store is needed");
+	fixture.snapshot->throttle = (struct throttle_policy){ 3, 0, WINDOW_S };
+	for (unsigned i = 0; i < 20; i++) {
+		char body[128];
+
+		snprintf(body, sizeof(body), "%s&client_id=N%u&client_secret=x", GRANT, i);
+		send_body(body);
+		ask_check_error(REASON_CLIENT_UNKNOWN, "no limit for the address");
+	}
+	check_end();
+}
+
+/* It fails closed: 503 at each call of the store, for good credentials and bad ones. */
+static void test_store_fails(void **state)
+{
+	static const char *const bodies[] = { GOOD_AS("A"), BAD_AS("A"), BAD_AS("NOBODY") };
+	static const unsigned calls[] = { 2, 4, 4 }; /* two to check, two to count */
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		for (unsigned n = 1; n <= calls[i]; n++) {
+			fixture.store->call_count = 0;
+			fixture.store->failing_call = n;
+			fixture.store->failure = REASON_STORE_UNREACHABLE;
+			looked = 0;
+			send_body(bodies[i]);
+			ask_check_error(REASON_STORE_UNREACHABLE, bodies[i]);
+			CHECK(n > 2 || looked == 0, "the secret was not looked at");
+		}
+	}
+	check_end();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_client),
+		TEST(test_window),
+		TEST(test_unknown),
+		TEST(test_address),
+		TEST(test_ipv6),
+		TEST(test_proxy),
+		TEST(test_assertion),
+		TEST(test_replay),
+		TEST(test_certificate),
+		TEST(test_basic),
+		TEST(test_nameless),
+		TEST(test_not_counted),
+		TEST(test_endpoints),
+		TEST(test_off),
+		TEST(test_store_fails),
+	};
+
+	return cmocka_run_group_tests_name("throttling", tests, NULL, NULL);
+}
