@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Requests byte by byte, and the program's log: what a library would tidy up must arrive as it is."""
 
+import functools
 import http.client
 import io
 import json
@@ -69,21 +70,40 @@ def _bytes(value):
     return value if isinstance(value, bytes) else str(value).encode("latin-1")
 
 
-def exchange(port, request, source=None, tls=False, half_close=False):
+@functools.lru_cache(maxsize=None)
+def tls_context(certificate=None, version=None):
+    """A client's side of TLS; certificate: the paths of a certificate and its key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if certificate:
+        context.load_cert_chain(*certificate)
+    return context
+
+
+def exchange(port, request, source=None, tls=False, half_close=False, certificate=None):
     """Send, read to the end. None: the connection was closed without an answer."""
     connection = socket.create_connection(
         ("127.0.0.1", port), TIMEOUT_S, source_address=(source, 0) if source else None)
     with connection:
-        if tls:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            connection = context.wrap_socket(connection)
-        with connection:
+        if not tls:
             raw = _talk(connection, request, half_close)
+        else:
+            raw = _talk_over_tls(connection, request, half_close, tls_context(certificate))
     if not raw:
         return None
     return Answer(raw, request.split(b" ", 1)[0].decode("latin-1"))
+
+
+def _talk_over_tls(connection, request, half_close, context):
+    """A server that does not like our certificate may end the connection at any moment."""
+    try:
+        with context.wrap_socket(connection) as wrapped:
+            return _talk(wrapped, request, half_close)
+    except (ssl.SSLError, ConnectionError):
+        return b""
 
 
 def _talk(connection, request, half_close):

@@ -62,9 +62,9 @@ class Answer:
     """What came on STDOUT, as an HTTP response."""
 
     def __init__(self, content):
-        head, _, self.body = content.partition(b"\r\n\r\n")
+        self.head, _, self.body = content.partition(b"\r\n\r\n")
         self.headers = {name.lower(): value for name, value in
-                        re.findall(r"^([\w-]+): (.*?)\r?$", head.decode(), re.M)}
+                        re.findall(r"^([\w-]+): (.*?)\r?$", self.head.decode(), re.M)}
         self.status = int(self.headers["status"].split()[0])
 
 

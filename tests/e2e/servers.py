@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The six paths from a client to the program: real web servers with the files of etc/ themselves."""
 
+import functools
 import os
 import pwd
 import re
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import certificates
 import configurations
 import http_client
+import rawfcgi
 
 ETC = Path(__file__).resolve().parents[2] / "etc"
 
@@ -27,6 +30,8 @@ PACKAGES = {
     "nginx": "nginx",
     "mod_fcgid.so": "libapache2-mod-fcgid",
     "openssl": "openssl",
+    "redis-server": "redis-server",
+    "mod_openssl.so": "lighttpd-mod-openssl",
 }
 
 START_TIMEOUT_S = 60
@@ -38,6 +43,7 @@ INSTALLED_DIRECTORY = "/usr/local/libexec"
 INSTALLED_CONFIGURATION = "/etc/oauth2-fcgi/oauth2.yaml"
 INSTALLED_SOCKET = "/run/oauth2-fcgi/oauth2.sock"
 INSTALLED_LIGHTTPD_SOCKET = "/run/lighttpd/oauth2-fcgi.sock"
+INSTALLED_CA = "/etc/oauth2-fcgi/client-ca.pem"
 
 APACHE_COMMON = ["authz_core", "mime", "ssl", "socache_shmcb"]
 
@@ -52,15 +58,22 @@ def tool(name):
     return path
 
 
-def apache_module(name):
-    """The LoadModule line of an Apache module."""
-    for folder in ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"):
+def module(server, name, folders, default):
+    """The path of a web server's module; a test that needs a missing one fails."""
+    for folder in folders:
         path = Path(folder, f"mod_{name}.so")
         if path.exists():
-            return f"LoadModule {name}_module {path}\n"
-    package = PACKAGES.get(f"mod_{name}.so", "apache2")
-    pytest.fail(f"Apache's mod_{name} is not installed (Debian package {package}): type `make deps test`",
+            return path
+    package = PACKAGES.get(f"mod_{name}.so", default)
+    pytest.fail(f"{server}'s mod_{name} is not installed (Debian package {package}): type `make deps test`",
                 pytrace=False)
+
+
+def apache_module(name):
+    """The LoadModule line of an Apache module."""
+    path = module("Apache", name, ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules",
+                                   "/usr/lib/httpd/modules"], "apache2")
+    return f"LoadModule {name}_module {path}\n"
 
 
 def server_user():
@@ -171,6 +184,7 @@ class Front:
         self.directory = site.directory / f"{name}.{configuration}"
         self.port = free_port()
         self.tls_port = None
+        self.socket = None
         self.processes = []
         self.known_workers = set()
         self.ready = False
@@ -183,7 +197,8 @@ class Front:
         (self.directory / "tmp").mkdir()
         (self.directory / "htdocs").mkdir()
         self.program = self.site.install_program(self.directory / "libexec")
-        self.config_file = configurations.write(self.configuration, self.directory / "etc", self.site.keys)
+        state = run_redis(self) if self.settings.redis else "lmdb:state"
+        self.config_file = configurations.write(self.configuration, self.directory / "etc", self.site, state)
         self.log = http_client.LogFile(self.directory / "etc" / "oauth2.log")
         self.starter(self)
         self.wait_until_ready()
@@ -202,6 +217,11 @@ class Front:
 
     def snippet(self, name, changes):
         return snippet(name, self.settings.prefix, changes)
+
+    @property
+    def client_ca(self):
+        """For the web server's client-ca.pem."""
+        return self.site.certificates.directory / "ca.crt"
 
     def wait_until_ready(self):
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -228,8 +248,12 @@ class Front:
         """The path of an endpoint, or a path from the root as it is."""
         return path if path.startswith("/") else f"{self.settings.prefix}/oauth2/{path}"
 
-    def exchange(self, request, **options):
-        return http_client.exchange(self.port, request, **options)
+    def exchange(self, request, certificate=None, tls=None, **options):
+        """Send a request; over TLS if that is this configuration's way, with a client certificate."""
+        tls = self.settings.over_tls if tls is None else tls
+        return http_client.exchange(
+            self.tls_port if tls else self.port, request, tls=tls,
+            certificate=self.site.certificates.pair(certificate) if certificate else None, **options)
 
     def workers(self):
         """The program's processes."""
@@ -282,16 +306,45 @@ server.breakagelog = "{directory}/program.log"
 server.error-intercept = "enable"
 server.errorfile-prefix = "{directory}/htdocs/replaced-"
 server.max-keep-alive-idle = 1
+{tls}
 include "{snippet}"
 """
+
+LIGHTTPD_TLS = """
+server.modules += ( "mod_openssl" )
+$SERVER["socket"] == "127.0.0.1:{port}" {{
+    ssl.engine = "enable"
+    ssl.pemfile = "{certificate}"
+}}
+"""
+
+# What a user does who switches client certificates on.
+LIGHTTPD_CERTIFICATES = ['ssl.verifyclient.activate = "enable"', 'ssl.verifyclient.enforce = "disable"',
+                         'ssl.verifyclient.exportcert = "enable"',
+                         f'ssl.verifyclient.ca-file = "{INSTALLED_CA}"']
+
+
+def lighttpd_tls(front, changes):
+    """The text for TLS; `changes` get those for client certificates."""
+    if not front.settings.has_tls:
+        return ""
+    module("lighttpd", "openssl", ["/usr/lib/lighttpd", "/usr/lib64/lighttpd"], "lighttpd")
+    made = front.site.certificates.directory
+    if front.settings.client_certificates:
+        own = front.settings.client_certificates == "optional_no_ca"
+        trusted = made / "ca-and-self.crt" if own else front.client_ca
+        changes |= {"#" + line: line.replace(INSTALLED_CA, str(trusted)) for line in LIGHTTPD_CERTIFICATES}
+    front.tls_port = free_port()
+    return LIGHTTPD_TLS.format(port=front.tls_port, certificate=made / "server.pem")
 
 
 def run_lighttpd(front, name, changes):
     for status in (400, 401, 404, 405, 411, 413, 503):
         front.write(f"htdocs/replaced-{status}.html", "replaced by the web server")
+    tls = lighttpd_tls(front, changes)
     path = front.write("snippet.conf", front.snippet(name, changes))
     main = front.write("lighttpd.conf", LIGHTTPD.format(
-        directory=front.directory, port=front.port, snippet=path))
+        directory=front.directory, port=front.port, snippet=path, tls=tls))
     front.run(tool("lighttpd"), "-D", "-f", str(main))
 
 
@@ -344,27 +397,47 @@ Include {snippet}
 
 APACHE_TLS = """
 Listen 127.0.0.1:{port}
-SSLSessionCache none
+SSLSessionCache "shmcb:{directory}/run/sessions(512000)"
 <VirtualHost 127.0.0.1:{port}>
     SSLEngine on
-    SSLCertificateFile {keys}/tls.crt
-    SSLCertificateKeyFile {keys}/tls.key
+    SSLCertificateFile {certificates}/server.crt
+    SSLCertificateKeyFile {certificates}/server.key
     Include {snippet}
-</VirtualHost>
+{more}</VirtualHost>
 """
 
+# What a user does who switches client certificates on.
+APACHE_CERTIFICATES = {
+    "optional": ["SSLVerifyClient optional"],
+    "optional_no_ca": ["SSLVerifyClient optional_no_ca", "SSLProtocol -all +TLSv1.3"],
+}
+APACHE_CA = f'SSLCACertificateFile "{INSTALLED_CA}"'
+APACHE_EXPORT = "SSLOptions +StdEnvVars +ExportCertData"
 
-def apache_text(front, path, modules, extra="", mpm="event", tls=False):
-    """The main configuration of a test's Apache that includes the file at `path`."""
+
+def apache_certificates(front):
+    """The changes to a file of etc/ that switch client certificates on."""
+    wanted = front.settings.client_certificates
+    if not wanted:
+        return {}
+    return {**{f"#{line}\n": f"{line}\n" for line in [*APACHE_CERTIFICATES[wanted], APACHE_EXPORT]},
+            f"#{APACHE_CA}\n": f"{APACHE_CA}\n".replace(INSTALLED_CA, str(front.client_ca))}
+
+
+def apache_text(front, path, modules, extra="", mpm="event", tls_path=None, more=""):
+    """The main configuration of a test's Apache that includes the file at `path`, and, with TLS, the one
+    at `tls_path`."""
     threads = "MaxRequestWorkers 2"
     if mpm != "prefork":
         threads = "MinSpareThreads 1\nThreadsPerChild 16\nMaxRequestWorkers 32"
-    if tls:
+    tls = ""
+    if front.settings.has_tls:
         front.tls_port = free_port()
-        tls = APACHE_TLS.format(port=front.tls_port, keys=front.site.keys, snippet=path)
+        tls = APACHE_TLS.format(port=front.tls_port, certificates=front.site.certificates.directory,
+                                snippet=tls_path or path, directory=front.directory, more=more)
     return APACHE.format(
         directory=front.directory, port=front.port, snippet=path, threads=threads, extra=extra,
-        tls=tls or "", modules="".join(apache_module(m) for m in [f"mpm_{mpm}", *APACHE_COMMON, *modules]),
+        tls=tls, modules="".join(apache_module(m) for m in [f"mpm_{mpm}", *APACHE_COMMON, *modules]),
         errors="\n".join(f'ErrorDocument {status} "replaced by the web server"'
                          for status in (400, 401, 404, 405, 411, 413, 503)))
 
@@ -376,7 +449,8 @@ def run_apache(front, text):
 
 def apache_snippet(front, name, changes, modules, extra="", mpm="event"):
     path = front.write("snippet.conf", front.snippet(name, changes))
-    run_apache(front, apache_text(front, path, modules, extra, mpm, tls=front.settings.prefix != ""))
+    tls_path = front.write("tls-snippet.conf", front.snippet(name, changes | apache_certificates(front)))
+    run_apache(front, apache_text(front, path, modules, extra, mpm, tls_path))
 
 
 def installed_in_apache(front):
@@ -402,7 +476,7 @@ def apache_cgid(front):
 
 def run_listener(front):
     """The program as a service of its own; both kinds of server then talk to its socket."""
-    sock = front.directory / "run/oauth2.sock"
+    sock = front.socket = front.directory / "run/oauth2.sock"
     front.run(str(front.program), "--config", str(front.config_file), "--listen", str(sock))
     deadline = time.monotonic() + START_TIMEOUT_S
     while not sock.exists() and time.monotonic() < deadline and front.processes[-1].popen.poll() is None:
@@ -443,18 +517,79 @@ http {{
 def nginx(front):
     front.write("htdocs/replaced.html", "replaced by the web server")
     listen = f"127.0.0.1:{front.port}"
-    if front.settings.prefix:
+    changes = {}
+    if front.settings.has_tls:
         front.tls_port = free_port()
+        made = front.site.certificates.directory
         listen += (f";\n    listen 127.0.0.1:{front.tls_port} ssl;\n"
-                   f"    ssl_certificate {front.site.keys}/tls.crt;\n"
-                   f"    ssl_certificate_key {front.site.keys}/tls.key")
+                   "    ssl_session_cache shared:sessions:1m;\n"
+                   "    ssl_protocols TLSv1.2 TLSv1.3;\n"
+                   f"    ssl_certificate {made}/server.crt;\n"
+                   f"    ssl_certificate_key {made}/server.key")
+    if front.settings.client_certificates:
+        changes = {"#ssl_verify_client optional;": f"ssl_verify_client {front.settings.client_certificates};",
+                   f"#ssl_client_certificate {INSTALLED_CA};": f"ssl_client_certificate {front.client_ca};"}
     path = front.write("snippet.conf", front.snippet("nginx.conf", {
         INSTALLED_SOCKET: run_listener(front),
         "127.0.0.1:8080": listen,
+        **changes,
     }))
     main = front.write("nginx.conf", NGINX.format(directory=front.directory, snippet=path))
     front.run(tool("nginx"), "-p", str(front.directory), "-e", str(front.directory / "error.log"),
               "-c", str(main))
+
+
+# No web server: what the program answers to what a web server would send. Tables of dozens of rows that
+# no web server has an influence on go this way.
+
+DIRECT = "fastcgi"
+
+
+class Direct(Front):
+    """The program's own socket."""
+
+    def exchange(self, request, certificate=None, source=None, tls=None, variables=None, **_):
+        """The request as the variables that a web server makes of it; other variables beside or instead."""
+        head, _, body = request.partition(b"\r\n\r\n")
+        line, *headers = head.decode("latin-1").split("\r\n")
+        method, url, _ = line.split(" ")
+        path, _, query = url.partition("?")
+        made = {"REQUEST_METHOD": method, "SCRIPT_NAME": path, "QUERY_STRING": query,
+                "REMOTE_ADDR": source or "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1"}
+        if self.settings.over_tls if tls is None else tls:
+            made |= {"HTTPS": "on", "SSL_CLIENT_VERIFY": "SUCCESS" if certificate else "NONE"}
+        if certificate:
+            made["SSL_CLIENT_CERT"] = self.site.certificates.pem(certificate)
+        encoded = rawfcgi.pairs(made | (variables or {}))
+        for header in headers:
+            name, _, value = header.partition(": ")
+            name = name.upper().replace("-", "_")
+            encoded += rawfcgi.pairs({name if name.startswith("CONTENT_") else "HTTP_" + name: value})
+        answer = rawfcgi.exchange(self.socket, rawfcgi.begin() + rawfcgi.stream(rawfcgi.PARAMS, encoded)
+                                  + rawfcgi.stream(rawfcgi.STDIN, body))
+        return answer and http_client.Answer(
+            b"HTTP/1.1 %d x\r\n" % answer.status + answer.head + b"\r\n\r\n" + answer.body, method)
+
+
+def direct(front):
+    run_listener(front)
+
+
+direct.keeps_process = True
+
+
+def run_redis(front):
+    """A Redis server that keeps nothing on disk; its address for `state:`."""
+    front.redis_port = free_port()
+    front.run(tool("redis-server"), "--bind", "127.0.0.1", "--port", str(front.redis_port), "--save", "",
+              "--appendonly", "no", "--dir", str(front.directory / "run"))
+    rawfcgi.wait_until(lambda: is_open(front.redis_port), START_TIMEOUT_S, "redis-server answers")
+    return f"redis://127.0.0.1:{front.redis_port}/0"
+
+
+def is_open(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Site:
@@ -470,6 +605,12 @@ class Site:
         self.keys = directory / "keys"
         configurations.make_keys(self.keys, tool("openssl"))
         self.give_away(self.keys)
+
+    @functools.cached_property
+    def certificates(self):
+        made = certificates.Certificates(self.directory / "certificates", tool("openssl"))
+        self.give_away(made.directory)
+        return made
 
     def give_away(self, path):
         """Everything below to the user that the servers run as."""
@@ -499,7 +640,8 @@ class Site:
     def front(self, name, configuration, starter=None):
         key = (name, configuration)
         if key not in self.fronts:
-            self.fronts[key] = Front(self, name, configuration, starter or FRONTS[name])
+            kind = Direct if name == DIRECT else Front
+            self.fronts[key] = kind(self, name, configuration, starter or FRONTS.get(name, direct))
             self.fronts[key].start()
         found = self.fronts[key]
         if not found.ready:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The cases of cases/*.yaml, each over all six paths. cases/README.md says how a case is written."""
+"""The cases of cases/*.yaml, each over all six paths unless it says otherwise. cases/README.md says how
+a case is written."""
 
 import base64
 import fnmatch
@@ -7,29 +8,49 @@ import json
 import re
 import uuid
 from pathlib import Path
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
 import yaml
 
 import http_client
+import jwts
 import servers
-from configurations import CONFIGURATIONS, SECRETS
+from configurations import CLIENT_KEYS, CONFIGURATIONS, SECRETS
 
 CASES = Path(__file__).parent / "cases"
 FORM = "application/x-www-form-urlencoded"
 TOKEN_TYPE = "application/json;charset=UTF-8"
 KEYS = {
-    "": {"name", "row", "config", "request", "expect", "log", "log_absent", "fronts"},
+    "": {"name", "row", "config", "request", "expect", "log", "log_absent", "fronts", "over"},
     "request": {"method", "path", "query", "headers", "basic", "authorization", "post", "form", "body",
-                "raw", "from", "half_close", "etag_of"},
+                "raw", "from", "half_close", "etag_of", "assertion", "dpop", "certificate", "plain",
+                "variables", "again"},
     "expect": {"status", "error", "headers", "json", "json_exact", "body", "token", "closed",
-               "request_id"},
+               "request_id", "cnf"},
+    "assertion": {"client", "key", "alg", "header", "claims", "hmac", "secret", "signature", "shape", "type",
+                  "client_id"},
+    "dpop": {"key", "alg", "header", "claims", "hmac", "signature", "shape", "name"},
+}
+# How a certificate may arrive, or a part of it.
+PEM_FORMS = {
+    "": lambda pem: pem,
+    "escaped ": lambda pem: quote(pem, safe="=-"),
+    "tabbed ": lambda pem: pem.strip().replace("\n", "\n\t"),
+    "spaced ": lambda pem: pem.strip().replace("\n", " "),
+    "cut ": lambda pem: pem[:len(pem) // 2],
+    "endless ": lambda pem: pem.partition("-----END")[0],
+    "bodiless ": lambda pem: re.sub(r"\n.*\n", "\n", pem, flags=re.S),
+    "spoilt ": lambda pem: pem.replace("MII", "MIJ", 1),
 }
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+")
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Headers that may differ between two equal answers: whether Apache's CGI knows the length is chance.
 DIFFERENT = ("date", "x-request-id", "content-length", "transfer-encoding")
+METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt",
+           "tls_client_auth", "self_signed_tls_client_auth")
+# An assertion, a proof or a token, good or bad.
+JWT = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 LOG_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -40,15 +61,32 @@ def check_keys(value, allowed, where):
     assert not unknown, f"{where}: unknown {sorted(unknown)}"
 
 
+def proofs_of(request):
+    """None, one, or several DPoP headers; a text is the header as it is."""
+    found = request.get("dpop", [])
+    found = found if isinstance(found, list) else [found]
+    return [proof for proof in found if isinstance(proof, dict)]
+
+
 def load_cases():
     cases = []
     for path in sorted(CASES.glob("*.yaml")):
+        defaults = {}
         for case in yaml.safe_load(path.read_text()):
+            if "defaults" in case:
+                defaults = case["defaults"]
+                continue
+            case = {**defaults, **case}
             where = f"{path.name}: {case.get('name')}"
             check_keys(case, KEYS[""], where)
             check_keys(case["request"], KEYS["request"], where)
             check_keys(case["expect"], KEYS["expect"], where)
+            check_keys(case["request"].get("assertion", {}), KEYS["assertion"], where)
+            for proof in proofs_of(case["request"]):
+                check_keys(proof, KEYS["dpop"], where)
             case.setdefault("config", "default")
+            case.setdefault("over", list(servers.FRONTS))
+            assert set(case["over"]) <= {*servers.FRONTS, servers.DIRECT}, where
             case["id"] = f"{path.stem}: {case['name']}"
             cases.append(case)
     names = [case["id"] for case in cases]
@@ -62,10 +100,10 @@ CASE_LIST = load_cases()
 
 def parameters():
     """Front by front, so that few servers work at a time."""
-    for front in servers.FRONTS:
+    for front in [*servers.FRONTS, servers.DIRECT]:
         for config in CONFIGURATIONS:
             for case in CASE_LIST:
-                if case["config"] == config:
+                if case["config"] == config and front in case["over"]:
                     yield pytest.param(front, case, id=f"{front}: {case['id']}")
 
 
@@ -95,21 +133,54 @@ def to_bytes(text):
                   expand(text).encode())
 
 
-def make_body(request):
+def usual_key(client):
+    """The first of a client's keys, and the members beside it."""
+    return CLIENT_KEYS[client][0] if client in CLIENT_KEYS else ("ec", {})
+
+
+def make_assertion(settings, spec):
+    """The parameters of a client assertion: signed by the client's first key unless the case says otherwise."""
+    spec = dict(spec)
+    name, members = usual_key(spec["client"])
+    if spec["client"] in SECRETS and spec["client"] not in CLIENT_KEYS:
+        spec.setdefault("secret", SECRETS[spec["client"]])
+        spec.setdefault("alg", "HS256")
+    elif "key" not in spec:
+        spec.setdefault("alg", members.get("alg"))
+    spec.setdefault("key", name)
+    fields = [("client_assertion_type", spec.get("type", jwts.ASSERTION_TYPE)),
+              ("client_assertion", jwts.assertion(settings, spec)), ("client_id", spec.get("client_id"))]
+    return [(name, value) for name, value in fields if value is not None]
+
+
+def make_body(request, settings):
     if "body" in request:
         return to_bytes(request["body"])
     form = pairs(request.get("form", {}))
     if "post" in request:
         client = request["post"]
         form += [("client_id", client), ("client_secret", SECRETS[client])]
+    if "assertion" in request:
+        form += make_assertion(settings, request["assertion"])
     if not form and "form" not in request:
         return None
     return expand(urlencode(form)).encode()
 
 
+def make_proofs(request, settings):
+    """The DPoP headers."""
+    found = request.get("dpop", [])
+    for spec in found if isinstance(found, list) else [found]:
+        if isinstance(spec, str):
+            yield "DPoP", to_bytes(spec)
+        else:
+            yield spec.get("name", "DPoP"), jwts.proof(settings, spec).encode()
+
+
 def make_headers(request, settings, body):
     headers = [(name, to_bytes(value) if isinstance(value, str) else value)
                for name, value in pairs(request.get("headers", {}))]
+    headers += make_proofs(request, settings)
     if "basic" in request:
         headers.append(("Authorization", basic(request["basic"], SECRETS[request["basic"]])))
     if "authorization" in request:
@@ -125,7 +196,7 @@ def make_request(front, case):
     request = case["request"]
     if "raw" in request:
         return to_bytes(request["raw"].replace("\n", "\r\n"))
-    body = make_body(request)
+    body = make_body(request, front.settings)
     headers = make_headers(request, front.settings, body)
     if "etag_of" in request:
         etag = send(front, case, http_client.build("GET", target(front, request), [
@@ -140,8 +211,19 @@ def target(front, request):
 
 
 def send(front, case, raw):
-    return front.exchange(raw, source=case["request"].get("from", front.settings.source),
-                          half_close=case["request"].get("half_close", False))
+    request = case["request"]
+    options = {"variables": variables_of(front, request)} if "variables" in request else {}
+    return front.exchange(raw, source=request.get("from", front.settings.source),
+                          half_close=request.get("half_close", False), certificate=request.get("certificate"),
+                          tls=False if request.get("plain") else None, **options)
+
+
+def variables_of(front, request):
+    """What the web server says beside the request; <pem NAME> is a certificate, in one of its forms."""
+    def certificate(found):
+        return PEM_FORMS[found[1] or ""](front.site.certificates.pem(found[2]))
+    return {name: re.sub(r"<(\w+ )?pem (\S+)>", certificate, expand(value))
+            for name, value in request["variables"].items()}
 
 
 # Judging the answer
@@ -206,6 +288,19 @@ def check_token(answer, wanted):
         assert matches(part, wanted.get(name, {})), f"{name}: {part}, not {wanted.get(name)}"
 
 
+def check_binding(front, case, answer, wanted):
+    """cnf, made anew from what was sent by jwcrypto and by hashing; and the token's type with it."""
+    cnf = decoded(answer.json()["access_token"].split(".")[1]).get("cnf")
+    request = case["request"]
+    expected = {}
+    if "jkt" in wanted:
+        expected["jkt"] = jwts.thumbprint(proofs_of(request)[0].get("key", jwts.DPOP_KEY))
+    if "x5t#S256" in wanted:
+        expected["x5t#S256"] = front.site.certificates.thumbprint(request["certificate"])
+    assert cnf == (expected or None), f"cnf: {cnf}, not {expected}"
+    assert answer.json()["token_type"] == ("DPoP" if "jkt" in wanted else "Bearer"), answer.json()
+
+
 def check_error_body(answer):
     body = answer.json()
     assert set(body) == {"error", "error_description"}, body
@@ -215,14 +310,15 @@ def check_error_body(answer):
 
 
 def check_token_answer(answer, is_preflight):
+    """Of the token, introspection and revocation endpoints."""
     assert answer.one("Cache-Control") == "no-store", answer.headers
     assert answer.one("Pragma") == "no-cache", answer.headers
     if not is_preflight:
         assert answer.one("Content-Type") == TOKEN_TYPE, answer.headers
-    if answer.status == 200:
+    if answer.status == 200 and b"access_token" in answer.body:
         body = answer.json()
         assert set(body) - {"scope"} == {"access_token", "token_type", "expires_in"}, body
-        assert body["token_type"] == "Bearer" and type(body["expires_in"]) is int
+        assert type(body["expires_in"]) is int
 
 
 def check_general(front, case, answer):
@@ -243,11 +339,14 @@ def check_general(front, case, answer):
         assert answer.all("WWW-Authenticate") == [f'Basic realm="{issuer}", charset="UTF-8"']
     else:
         assert not answer.all("WWW-Authenticate")
-    if target(front, case["request"]).split("?")[0] == front.path("token") and status != 404:
+    if status in (429, 503):
+        assert int(answer.one("Retry-After")) > 0, answer.headers
+    path = target(front, case["request"]).split("?")[0]
+    if path in map(front.path, ("token", "introspect", "revoke")) and status != 404:
         check_token_answer(answer, status == 204)
 
 
-def check_expected(answer, expect):
+def check_expected(front, case, answer, expect):
     assert answer.status == expect["status"], f"{answer.status}, not {expect['status']}: {answer.body!r}"
     if expect.get("error"):
         assert answer.json()["error"] == expect["error"], answer.body
@@ -260,6 +359,8 @@ def check_expected(answer, expect):
         assert answer.body == expect["body"].encode()
     if expect.get("token"):
         check_token(answer, expect["token"])
+    if b"access_token" in answer.body:
+        check_binding(front, case, answer, expect.get("cnf", []))
     if expect.get("request_id") == "random":
         assert UUID4.fullmatch(answer.one("X-Request-Id"))
     elif "request_id" in expect:
@@ -309,10 +410,10 @@ def check_issued_line(answer, line):
     assert line["event"] == "token.issued", line
     assert line["jti"] == claims["jti"] and line["client_id"] == claims["sub"], line
     assert line.get("scope", "") == body.get("scope", ""), line
-    assert line["auth_method"] in ("client_secret_basic", "client_secret_post"), line
+    assert line["auth_method"] in METHODS, line
 
 
-def secrets_of(case, answer):
+def secrets_of(case, answer, sent):
     """All that the log must not hold, in each form in which it may have been sent."""
     texts = {form for secret in SECRETS.values()
              for form in (secret, quote_plus(secret), json.dumps(secret)[1:-1])}
@@ -321,6 +422,7 @@ def secrets_of(case, answer):
               if name == "client_secret" and len(value) > 5}
     texts |= {header.split(" ")[-1] for header in [case["request"].get("authorization", "")]
               if len(header) > 20}
+    texts |= {part for token in JWT.findall(sent) for part in [token, *token.split(".")] if len(part) > 20}
     if "basic" in case["request"]:
         texts.add(basic(case["request"]["basic"], SECRETS[case["request"]["basic"]])[6:])
     if answer is not None and b"access_token" in answer.body:
@@ -329,9 +431,9 @@ def secrets_of(case, answer):
     return texts
 
 
-def check_no_secrets(front, case, answer, mark):
+def check_no_secrets(front, case, answer, mark, sent):
     text = front.log.text(mark)
-    for secret in secrets_of(case, answer):
+    for secret in secrets_of(case, answer, sent.decode("latin-1")):
         assert secret not in text, f"the log holds {secret!r}:\n{text}"
 
 
@@ -342,6 +444,10 @@ def test_case(site, front_name, case):
     front = site.front(front_name, case["config"])
     expect, log = expectation(front, case)
     request = make_request(front, case)
+    if case["request"].get("again"):
+        first = send(front, case, request)
+        assert first.status == 200, first.body
+        find_line(front, 0, first)
     mark = front.log.mark()
     answer = send(front, case, request)
     try:
@@ -349,10 +455,10 @@ def test_case(site, front_name, case):
             check_host_answer(answer, expect["host"])
         else:
             assert answer is not None, "the connection was closed without an answer"
-            check_expected(answer, expect)
+            check_expected(front, case, answer, expect)
             check_general(front, case, answer)
             check_line(front, case, answer, find_line(front, mark, answer), log)
-        check_no_secrets(front, case, answer, mark)
+        check_no_secrets(front, case, answer, mark, request)
     finally:
         front.check_workers()
 

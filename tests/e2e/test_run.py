@@ -273,16 +273,28 @@ def test_deps_without_root_says_what_to_type(tree):
     assert not (tree / "called").exists()
 
 
+def stub_apt_get(tree, policy, install):
+    """Notes what policy-rc.d says and how it was called; `install` is what installing does."""
+    return (f'{policy}; echo "$? $*" >>{tree}/calls\n'
+            f'case "$*" in *install*) {install} ;; esac')
+
+
+def use_policy(tree):
+    """A place of the test's own for policy-rc.d."""
+    policy = tree / "policy-rc.d"
+    script = tree / "etc/make/deps.sh"
+    script.write_text(script.read_text().replace("/usr/sbin/policy-rc.d", str(policy)))
+    return policy
+
+
 @pytest.mark.parametrize("works", [True, False])
 def test_deps_starts_no_service(tree, works):
     """While apt-get runs, policy-rc.d says no; afterwards it is gone, also after a failure."""
     policy = tree / "policy-rc.d"
-    install = f"echo '#!/bin/sh' >{tree}/bin/lighttpd; chmod +x {tree}/bin/lighttpd"
+    install = f"ln -s /bin/true {tree}/bin/lighttpd" if works else "exit 100"
     env = farm(tree, ["lighttpd"], id="echo 0", update_rc_d=f'echo "$*" >>{tree}/services',
-               apt_get=f'{policy}; echo "$? $*" >>{tree}/calls\n'
-                       f'case "$*" in *install*) {install if works else "exit 100"} ;; esac')
-    script = tree / "etc/make/deps.sh"
-    script.write_text(script.read_text().replace("/usr/sbin/policy-rc.d", str(policy)))
+               apt_get=stub_apt_get(tree, policy, install))
+    use_policy(tree)
     result = deps(tree, "build run", env)
     assert (result.returncode == 0) == works, result.stdout
     calls = (tree / "calls").read_text().splitlines()
@@ -293,12 +305,23 @@ def test_deps_starts_no_service(tree, works):
         assert (tree / "services").read_text() == "lighttpd disable\n"
 
 
+def test_deps_enables_no_server(tree):
+    """None of the servers that the tests need is started at boot because of us."""
+    servers = ["apache2", "lighttpd", "nginx", "redis-server"]
+    install = "; ".join(f"ln -s /bin/true {tree}/bin/{server}" for server in servers)
+    env = farm(tree, servers, id="echo 0", update_rc_d=f'echo "$*" >>{tree}/services',
+               apt_get=stub_apt_get(tree, tree / "policy-rc.d", install))
+    use_policy(tree)
+    result = deps(tree, "run test", env)
+    assert result.returncode == 0, result.stdout
+    services = (tree / "services").read_text().splitlines()
+    assert sorted(services) == [f"{server} disable" for server in servers]
+
+
 def test_deps_leaves_a_policy_that_was_there(tree):
-    policy = tree / "policy-rc.d"
-    write_script(policy, "exit 104")
     env = farm(tree, ["lighttpd"], id="echo 0", update_rc_d=":",
                apt_get=f"ln -sf /bin/true {tree}/bin/lighttpd")
-    script = tree / "etc/make/deps.sh"
-    script.write_text(script.read_text().replace("/usr/sbin/policy-rc.d", str(policy)))
+    policy = use_policy(tree)
+    write_script(policy, "exit 104")
     assert deps(tree, "build run", env).returncode == 0
     assert policy.read_text() == "#!/bin/sh\nexit 104\n"

@@ -4,8 +4,10 @@
 import pytest
 import requests
 
+import http_client
 import servers
 from configurations import SECRETS
+from test_cases import decoded
 
 HTACCESS = "shared-hosting/htaccess"
 WRAPPER = "shared-hosting/oauth2.fcgi.sh"
@@ -44,9 +46,12 @@ os.execve(os.path.dirname(sys.argv[0]) + "/wrapper.sh", [sys.argv[0]], kept)
 """
 
 
-def htaccess(active):
+def htaccess(active, certificates=False):
     """The file, with one of its three lines in force (or none, or all)."""
     text = (servers.ETC / HTACCESS).read_text()
+    if certificates:
+        text = servers.replace(text, f"\n#{servers.APACHE_EXPORT}\n", f"\n{servers.APACHE_EXPORT}\n",
+                               "etc/" + HTACCESS)
     for line in (SET_ENV_IF, PASS_AUTH, REWRITE):
         shown = line if line == SET_ENV_IF else "#" + line
         wanted = line if active in (line, "all") or (active, line) == ("end", REWRITE) else "#" + line
@@ -57,7 +62,7 @@ def htaccess(active):
 def install(front, variant, scrub):
     """What the user uploads: .htaccess, and the wrapper in its place."""
     active, override = VARIANTS[variant]
-    front.write("htdocs/.htaccess", htaccess(active))
+    front.write("htdocs/.htaccess", htaccess(active, front.settings.client_certificates is not None))
     wrapper = front.write("htdocs/oauth2/oauth2.fcgi", servers.snippet(WRAPPER, "", {
         servers.INSTALLED_PROGRAM: front.program,
         servers.INSTALLED_CONFIGURATION: front.config_file,
@@ -78,10 +83,18 @@ def starter(variant, module, scrub):
             "cgid": f"ScriptSock {front.directory}/run/cgid.sock",
             "fcgid": f"FcgidIPCDir {front.directory}/run\nFcgidProcessTableFile {front.directory}/run/table",
         }[module]
+        more = "" if front.settings.client_certificates is None else HOST_CERTIFICATES.format(ca=front.client_ca)
         servers.run_apache(front, servers.apache_text(
-            front, path, ["alias", "env", "setenvif", "rewrite", module], extra))
+            front, path, ["alias", "env", "setenvif", "rewrite", module], extra, more=more))
     return start
 
+
+# What only the host can set.
+HOST_CERTIFICATES = """\
+    SSLVerifyClient optional
+    SSLCACertificateFile "{ca}"
+    RewriteEngine On
+"""
 
 CASES = [(variant, module, scrub) for variant in VARIANTS
          for module, scrub in (("cgid", False), ("cgid", True), ("fcgid", True))]
@@ -167,3 +180,21 @@ def test_answers_are_not_replaced(host):
     get = requests.get(host.root + "/oauth2/token", timeout=30)
     assert get.status_code == 405 and get.headers["Allow"] == "POST"
     assert get.json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("module, scrub", [("cgid", True), ("fcgid", True), ("cgid", False)])
+def test_client_certificates(site, module, scrub):
+    """A host that asks for them; one line of .htaccess hands them on."""
+    name = f"shared-mtls-{module}{'-suexec' if scrub else ''}"
+    front = site.front(name, "strong", starter("SetEnvIf", module, scrub))
+    body = b"grant_type=client_credentials&client_id=tls-bound"
+    request = http_client.build("POST", front.path("token"), [
+        ("Content-Type", "application/x-www-form-urlencoded"), ("SSL-Client-Verify", "SUCCESS")], body)
+    answer = front.exchange(request, certificate="dn")
+    assert answer.status == 200, answer.body
+    claims = decoded(answer.json()["access_token"].split(".")[1])
+    assert claims["cnf"] == {"x5t#S256": site.certificates.thumbprint("dn")}
+    for certificate in ("other", None):
+        refused = front.exchange(request, certificate=certificate)
+        assert refused.status == 401 and refused.json()["error"] == "invalid_client"
+    front.stop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tokens, verified by others: jwcrypto and the openssl command."""
+"""Tokens, verified by others: jwcrypto and the openssl command; asked for by others: requests and Authlib."""
 
 import base64
 import hashlib
@@ -11,8 +11,11 @@ import uuid
 
 import pytest
 import requests
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import ClientSecretJWT, PrivateKeyJWT
 from jwcrypto import jwk, jws
 
+import jwts
 import servers
 from configurations import ALGORITHMS, SECRETS
 
@@ -204,3 +207,107 @@ def test_metadata_lead_to_the_keys(issuer):
         assert metadata["token_endpoint"] == ISSUER + "/oauth2/token"
         path = metadata["jwks_uri"][len(ISSUER):]
         assert requests.get(root + path, timeout=30).json()["keys"] == fetch_keys(issuer)
+
+
+# Strong clients, by libraries that know nothing of this project
+
+STRONG_ISSUER = "https://auth.example.com"
+AUDIENCES = [STRONG_ISSUER, STRONG_ISSUER + "/oauth2/token"]
+SIGNERS = {"rs256": "RS256", "ps256": "PS256", "es256": "ES256", "eddsa": "EdDSA"}
+
+
+@pytest.fixture(params=servers.FRONTS)
+def strong(request, site):
+    return over_tls(site.front(request.param, "strong"))
+
+
+@pytest.fixture(params=["lighttpd-fcgi", "nginx"])
+def compatible(request, site):
+    return over_tls(site.front(request.param, "compatible"))
+
+
+def over_tls(front):
+    front.base = f"https://127.0.0.1:{front.tls_port}/oauth2"
+    front.verify = str(front.site.certificates.directory / "ca.crt")
+    return front
+
+
+def verified(front, body, client):
+    """The claims, after another implementation has verified the signature."""
+    keys = requests.get(front.base + "/jwks", verify=front.verify, timeout=30).json()
+    token = jws.JWS()
+    token.allowed_algs = ["ES256"]
+    token.deserialize(body["access_token"])
+    token.verify(jwk.JWKSet.from_json(json.dumps(keys)).get_key(split(body["access_token"])[0]["kid"]), "ES256")
+    claims = json.loads(token.payload)
+    assert claims["sub"] == client and claims["iss"] == STRONG_ISSUER and claims["scope"] == ["email"]
+    assert body["scope"] == "email"
+    return claims
+
+
+def authlib_session(front, client, secret, method):
+    session = OAuth2Session(client, secret, token_endpoint_auth_method=method.name)
+    session.register_client_auth_method(method)
+    session.verify = front.verify
+    session.trust_env = False   # else REQUESTS_CA_BUNDLE goes before verify
+    return session
+
+
+def fetch_by_authlib(front, client, secret, method):
+    session = authlib_session(front, client, secret, method)
+    body = session.fetch_token(front.base + "/token", grant_type="client_credentials", scope="email")
+    assert body["token_type"] == "Bearer"
+    assert "cnf" not in verified(front, body, client)
+    # It makes a new assertion each time.
+    again = session.fetch_token(front.base + "/token", grant_type="client_credentials", scope="email")
+    assert again["access_token"] != body["access_token"]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize("client", SIGNERS)
+def test_private_key_jwt_by_authlib(compatible, client, audience):
+    name = {"ps256": "rsa", "rs256": "rsa", "es256": "ec", "eddsa": "ed"}[client]
+    pem = jwts.key(name).export_to_pem(private_key=True, password=None)
+    fetch_by_authlib(compatible, client, pem, PrivateKeyJWT(audience, alg=SIGNERS[client]))
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_client_secret_jwt_by_authlib(compatible, audience):
+    fetch_by_authlib(compatible, "secret-jwt", SECRETS["secret-jwt"], ClientSecretJWT(audience))
+
+
+def test_authlib_is_refused_too(compatible):
+    """The tests above can fail: another key, another audience."""
+    for name, audience in (("ec-stranger", STRONG_ISSUER), ("ec", "https://evil.example.com")):
+        pem = jwts.key(name).export_to_pem(private_key=True, password=None)
+        session = authlib_session(compatible, "es256", pem, PrivateKeyJWT(audience, alg="ES256"))
+        with pytest.raises(Exception, match="invalid_client"):
+            session.fetch_token(compatible.base + "/token", grant_type="client_credentials")
+
+
+@pytest.mark.parametrize("client, is_bound", [("tls-dn", False), ("tls-bound", True)])
+def test_certificate_by_requests(strong, client, is_bound):
+    """RFC 8705, with the certificate as requests sends it; cnf made anew by openssl and hashlib."""
+    certificate = strong.site.certificates.pair("dn")
+    response = requests.post(strong.base + "/token", cert=certificate, verify=strong.verify, timeout=30,
+                             data={"grant_type": "client_credentials", "client_id": client})
+    assert response.status_code == 200, response.text
+    der = subprocess.run([servers.tool("openssl"), "x509", "-in", certificate[0], "-outform", "DER"],
+                         check=True, stdout=subprocess.PIPE).stdout
+    digest = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+    assert verified(strong, response.json(), client).get("cnf") == ({"x5t#S256": digest} if is_bound else None)
+
+
+def test_proof_by_jwcrypto(strong):
+    """RFC 9449, with a proof as jwcrypto makes it; cnf made anew by RFC 7638's own rule."""
+    key = jwk.JWK.generate(kty="EC", crv="P-256")
+    public = json.loads(key.export_public())
+    proof = jws.JWS(json.dumps({"jti": str(uuid.uuid4()), "htm": "POST", "iat": int(time.time()),
+                                "htu": STRONG_ISSUER + "/oauth2/token"}))
+    proof.add_signature(key, "ES256", json.dumps({"typ": "dpop+jwt", "alg": "ES256", "jwk": public}))
+    response = requests.post(strong.base + "/token", auth=("dpop", SECRETS["dpop"]), verify=strong.verify,
+                             headers={"DPoP": proof.serialize(compact=True)}, timeout=30,
+                             data={"grant_type": "client_credentials"})
+    assert response.status_code == 200, response.text
+    assert response.json()["token_type"] == "DPoP"
+    assert verified(strong, response.json(), "dpop")["cnf"] == {"jkt": thumbprint(public)}

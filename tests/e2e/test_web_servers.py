@@ -15,7 +15,6 @@ from test_cases import FORM, basic
 
 RETURN_S = 5
 KEPT_FRONTS = ["lighttpd-fcgi", "apache-fcgid", "apache-proxy", "nginx"]
-TLS_FRONTS = ["apache-fcgid", "apache-cgid", "apache-proxy", "nginx"]
 
 
 def token_request(front, client):
@@ -24,14 +23,14 @@ def token_request(front, client):
         b"grant_type=client_credentials")
 
 
-@pytest.mark.parametrize("name", TLS_FRONTS)
+@pytest.mark.parametrize("name", servers.FRONTS)
 def test_https_is_told_to_the_program(site, name):
     """require_tls is on, and no proxy is trusted that could say it instead."""
     front = site.front(name, "tls")
     request = token_request(front, "TENANT_CLIENT_ID")
     plain = front.exchange(request)
     assert plain.status == 400 and "HTTPS" in plain.json()["error_description"]
-    answer = http_client.exchange(front.tls_port, request, tls=True)
+    answer = front.exchange(request, tls=True)
     assert answer.status == 200, answer.body
 
 
@@ -55,6 +54,15 @@ def test_killed_processes_are_replaced(site, name):
     assert front.known_workers - {process.popen.pid for process in front.processes} - old
 
 
+@pytest.mark.parametrize("name", servers.FRONTS)
+def test_certificates_are_not_asked_for(site, name):
+    """As the files of etc/ are, a certificate makes no difference, nor do its headers."""
+    front = site.front(name, "tls")
+    request = token_request(front, "TENANT_CLIENT_ID")
+    for certificate in ("dn", "self", "expired"):
+        assert front.exchange(request, tls=True, certificate=certificate).status == 200
+
+
 def mod_cgi(front):
     servers.apache_snippet(front, "apache-cgi.conf", servers.installed_in_apache(front),
                            ["alias", "env", "cgi"], mpm="prefork")
@@ -72,18 +80,22 @@ def test_mod_cgi(site):
     assert large.status == 413 and large.json()["error"] == "invalid_request"
 
 
-@pytest.mark.parametrize("name, command", [
-    ("lighttpd-fcgi", ["lighttpd", "-tt", "-f", "lighttpd.conf"]),
-    ("lighttpd-cgi", ["lighttpd", "-tt", "-f", "lighttpd.conf"]),
-    ("apache-fcgid", ["apache2", "-t", "-f", "apache.conf"]),
-    ("apache-cgid", ["apache2", "-t", "-f", "apache.conf"]),
-    ("apache-proxy", ["apache2", "-t", "-f", "apache.conf"]),
-    ("nginx", ["nginx", "-t", "-q", "-c", "nginx.conf"]),
-])
-def test_no_warnings(site, name, command):
+COMMANDS = {
+    "lighttpd-fcgi": ["lighttpd", "-tt", "-f", "lighttpd.conf"],
+    "lighttpd-cgi": ["lighttpd", "-tt", "-f", "lighttpd.conf"],
+    "apache-fcgid": ["apache2", "-t", "-f", "apache.conf"],
+    "apache-cgid": ["apache2", "-t", "-f", "apache.conf"],
+    "apache-proxy": ["apache2", "-t", "-f", "apache.conf"],
+    "nginx": ["nginx", "-t", "-q", "-c", "nginx.conf"],
+}
+
+
+@pytest.mark.parametrize("config", ["default", "strong", "self-signed"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_warnings(site, name, config):
     """A user who checks the configuration, as the files say, reads no complaint about it."""
-    front = site.front(name, "default")
-    program, *options = command
+    front = site.front(name, config)
+    program, *options = COMMANDS[name]
     options[-1] = str(front.directory / options[-1])
     if program == "nginx":
         options += ["-e", str(front.directory / "check.log"), "-p", str(front.directory)]
