@@ -99,6 +99,42 @@ def check_keys():
         findings.append(f"etc/oauth2.yaml: the key {name} is missing")
 
 
+def check_events():
+    """Each event that the log can have is in the manual's list of them."""
+    manual = text_of(MANUALS["oauth2.yaml"])
+    listed = re.findall(r"^\.Li (\S+)", manual[manual.index(".It Li event"):manual.index(".It Li client_id")], re.M)
+    events = set()
+    for path in [*pathlib.Path("lib").rglob("*.c"), *pathlib.Path("fcgi").glob("*.c")]:
+        text = text_of(path)
+        events |= set(re.findall(r"(?:\.|->)event = \"([a-z.]+)\"", text))
+        events |= set(re.findall(r"LOG_LEVEL_\w+, \"([a-z]+\.[a-z]+)\"", text))
+    expect({"token.issued", "config.loaded"} <= events, f"only these events found: {sorted(events)}")
+    for name in sorted(events):
+        expect(name in listed, f"{MANUALS['oauth2.yaml']}: the event {name} is missing")
+
+
+def check_endpoints():
+    """Each endpoint is in the manual and in the README."""
+    names = re.findall(r"\.name = STR_CONST\(\"(/[\w./-]+)\"\)", text_of("lib/oauth/route.c"))
+    manual = rendered(MANUALS["oauth2.fcgi"])
+    readme = text_of("README.md")
+    expect("/token" in names, f"lib/oauth/route.c: only these endpoints found: {names}")
+    for name in names:
+        expect(f" {name} " in manual.replace(",", " "), f"{MANUALS['oauth2.fcgi']}: {name} is missing")
+        expect(name in readme, f"README.md: the endpoint {name} is missing")
+
+
+def check_variables():
+    """The variables of the web server, beside those of the CGI, that the code reads are in the manual."""
+    manual = text_of(MANUALS["oauth2.fcgi"])
+    names = set()
+    for path in pathlib.Path("lib/oauth").glob("*.c"):
+        names |= set(re.findall(r"\"(SSL_\w+)\"", text_of(path)))
+    expect(names, "lib/oauth: no variable SSL_... found")
+    for name in sorted(names):
+        expect(name in manual, f"{MANUALS['oauth2.fcgi']}: the variable {name} is missing")
+
+
 def reasons():
     """(name, status, error, description) of every row of reason.def that reaches a client."""
     out = subprocess.run(["cc", "-E", "-P", "-x", "c", "-Ilib", "-"], check=True, text=True,
@@ -114,10 +150,12 @@ def check_reasons():
     expect(len(rows) > 30, f"lib/util/reason.def: only {len(rows)} rows found")
     manual = rendered(MANUALS["oauth2.yaml"])
     readme = text_of("README.md")
-    for name, status, error, description in rows:
+    for status, error in sorted({(status, error) for _, status, error, _ in rows}):
+        expect(re.search(rf"^\| `{error}` \|[\d, ]*\b{status}\b[\d, ]*\|", readme, re.M),
+               f"README.md: the error {error} with status {status} is missing")
+    for name, status, _, description in rows:
         expect(f"{status} {name} " in manual, f"{MANUALS['oauth2.yaml']}: the reason is missing: {name}")
         expect(description in manual, f"{MANUALS['oauth2.yaml']}: the text is missing: {description}")
-        expect(f"`{error}`" in readme, f"README.md: the error {error} is missing")
 
 
 def check_readme():
@@ -142,7 +180,38 @@ def check_readme():
                        f"README.md: {path} has no function {function}")
 
 
-for check in (check_lint, check_help, check_commands, check_keys, check_reasons, check_readme):
+# What the files for the web servers must have, by how their names begin.
+SERVER_LINES = {
+    "apache": ("CGIPassAuth On", "SSLVerifyClient optional", "SSLCACertificateFile", "ExportCertData",
+               "SSLVerifyClient optional_no_ca", "SSLProtocol -all +TLSv1.3"),
+    "lighttpd": ("ssl.verifyclient.activate", "ssl.verifyclient.enforce", "ssl.verifyclient.exportcert",
+                 "ssl.verifyclient.ca-file"),
+    "nginx": ("ssl_verify_client optional;", "optional_no_ca", "ssl_client_certificate",
+              "SSL_CLIENT_VERIFY $ssl_client_verify", "SSL_CLIENT_CERT $ssl_client_escaped_cert", 'HTTP_PROXY ""'),
+}
+
+
+def check_servers():
+    """Each file for a web server is in the README's table, and has what README and manual say it has."""
+    readme = text_of("README.md")
+    manual = rendered(MANUALS["oauth2.yaml"])
+    for path in sorted(pathlib.Path("etc").glob("*.conf")):
+        expect(re.search(rf"^\|.*`{path}` \|$", readme, re.M), f"README.md: the table has no {path}")
+        text = text_of(path)
+        expect("/etc/oauth2-fcgi/client-ca.pem" in text, f"{path}: the file of README's authority is missing")
+        server = re.match(r"[a-z]+", path.name).group()
+        expect(server in SERVER_LINES, f"{path}: a server that this check does not know")
+        for line in SERVER_LINES.get(server, ()):
+            expect(line in text, f"{path}: {line} is missing")
+    for line in sum(SERVER_LINES.values(), ()):
+        word = line.split()[0].rstrip(";")
+        expect(word in manual or "CGIPassAuth" in line or "HTTP_PROXY" in line,
+               f"{MANUALS['oauth2.yaml']}: {word} is missing")
+    expect("/etc/oauth2-fcgi/client-ca.pem" in readme, "README.md: does not say where the authority goes")
+
+
+for check in (check_lint, check_help, check_commands, check_keys, check_events, check_endpoints, check_variables,
+              check_reasons, check_servers, check_readme):
     try:
         check()
     except OSError as error:
