@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* check: every problem of the configuration, and a line that sums it up. */
+#include "config/quote.h"
 #include "options.h"
 #include "output.h"
+#include "probe.h"
 
 #include <stdio.h>
+
+#define WARNING_SIZE (QUOTE_SIZE + 256)
+
+/* A server starts without its state store, so that it is no error. */
+static void warn_of_store(const struct admin *admin, const struct snapshot *snapshot)
+{
+	char text[WARNING_SIZE];
+	const char *problem = NULL;
+
+	if (snapshot->state.n > 0)
+		problem = probe_store(snapshot->state, admin->now_s);
+	if (problem == NULL)
+		return;
+	snprintf(text, sizeof(text), "%s cannot be used now: %s",
+		quote_of(snapshot->state).text, problem);
+	config_warn(admin->config, STR("state"), text);
+}
 
 static void print_count(const char *before, size_t count, const char *thing)
 {
@@ -48,6 +67,8 @@ int cmd_check(struct admin *admin, int argc, char **argv)
 		return output_reason(admin->config_path, REASON_MEMORY);
 	const struct snapshot *snapshot = config_snapshot(admin->config);
 
+	if (snapshot != NULL)
+		warn_of_store(admin, snapshot);
 	output_diagnostics(stdout, config_diag(admin->config), true);
 	print_summary(admin->config_path, snapshot, config_diag(admin->config));
 	return snapshot != NULL ? STATUS_DONE : STATUS_FAILED;

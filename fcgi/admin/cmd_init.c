@@ -60,7 +60,11 @@ static const char template[] =
 	"      # oauth2-admin hash-secret --generate\n"
 	"      - hash: %s\n"
 	"\n"
-	"%s";
+	"%s"
+	"\n"
+	"# Generated secrets of 256 bits need no limit on failed attempts, but secrets that\n"
+	"# people chose do.\n"
+	"#throttle: {failures: 10, window: 60}\n";
 
 static const char state_here[] =
 	"# Where the server remembers what must outlive a request: revoked tokens, signed\n"

@@ -24,14 +24,23 @@ static const char *grant_name(unsigned value)
 static const struct schema_names method_names = { method_name, 0, AUTH__MAX };
 static const struct schema_names grant_names = { grant_name, 0, GRANT__MAX };
 
-/* Cut an attribute off a distinguished name, at a separator that no backslash stands before. */
+/*
+ * Cut an attribute off a distinguished name, at a separator that no backslash stands before,
+ * without the blanks around it.
+ */
 static struct str cut_attribute(struct str *rest)
 {
-	size_t n = 0;
+	size_t n = 0, end = 0;
 
-	while (n < rest->n && rest->p[n] != ',' && rest->p[n] != '+')
+	while (str_starts(*rest, STR(" ")))
+		*rest = str_from(*rest, 1);
+	while (n < rest->n && rest->p[n] != ',' && rest->p[n] != '+') {
+		bool is_blank = rest->p[n] == ' ';
+
 		n += rest->p[n] == '\\' && n + 1 < rest->n ? 2 : 1;
-	struct str attribute = str_upto(*rest, n);
+		end = is_blank ? end : n;
+	}
+	struct str attribute = str_upto(*rest, end);
 
 	*rest = str_from(*rest, n + 1);
 	return attribute;
@@ -78,7 +87,8 @@ static void read_subject_dn(struct reader *reader, const struct schema_key *key,
 	if (node->kind == YAML_TEXT && node->text.n > 0 && !dn_is_valid(node->text))
 		diag_add(reader->diag, DIAG_ERROR, yaml_place(node),
 			"%s is not an attribute TYPE=VALUE with a known TYPE; write the name "
-			"as in CN=client,O=Example (RFC 4514)",
+			"as in CN=client,O=Example (RFC 4514; openssl x509 -noout -subject "
+			"-nameopt RFC2253 prints it so)",
 			quote_of(find_bad_attribute(node->text)).text);
 	else
 		schema_text(reader, key, node, target);
@@ -237,24 +247,21 @@ static void load_scopes(struct loader *loader, struct client_draft *draft)
 }
 
 /* RFC 8705 §2.1.2: exactly one. */
-static void set_subject(
-	struct loader *loader, struct client_draft *draft, const struct yaml_node *value)
+static void set_subject(struct loader *loader, struct client_draft *draft)
 {
-	bool found = false;
-
 	for (enum subject_kind i = 0; i < SUBJECT__MAX; i++) {
 		if (draft->subjects[i].n > 0)
 			draft->client.subject = (struct certificate_subject){ i,
 				draft->subjects[i] };
 	}
-	for (const struct yaml_node *key = value->child; key != NULL;
+	for (const struct yaml_node *key = draft->value->child; key != NULL;
 		key = yaml_next_key(key)) {
 		if (!str_starts(key->text, SUBJECT_PREFIX))
 			continue;
-		if (found)
+		if (draft->has_subject)
 			diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(key),
 				"a client has only one of the tls_client_auth_ keys");
-		found = true;
+		draft->has_subject = true;
 	}
 }
 
@@ -303,6 +310,7 @@ static void load_client(
 			.grants = GRANT_BIT(GRANT_CLIENT_CREDENTIALS),
 			.subject.kind = SUBJECT_NONE },
 		.name = name,
+		.value = value,
 	};
 
 	check_id(loader, name);
@@ -313,7 +321,7 @@ static void load_client(
 		load_scopes(loader, &draft);
 		secrets_load(loader, &draft);
 		jwks_load(loader, &draft);
-		set_subject(loader, &draft, value);
+		set_subject(loader, &draft);
 		methods_check(loader, &draft);
 		check_lifetime(loader, &draft, value);
 		check_dpop(loader, &draft, value);

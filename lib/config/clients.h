@@ -8,7 +8,8 @@
 /* A client under construction, and the nodes that still have to be looked into. */
 struct client_draft {
 	struct client client;
-	const struct yaml_node *name; /* its client_id in the file */
+	const struct yaml_node *name;  /* its client_id in the file */
+	const struct yaml_node *value; /* what stands behind it */
 	const struct yaml_node *scopes;
 	const struct yaml_node *default_scopes;
 	const struct yaml_node *secrets;
@@ -18,7 +19,9 @@ struct client_draft {
 	const struct yaml_node *claims;
 	struct str jwks_path;
 	struct str subjects[SUBJECT__MAX]; /* tls_client_auth_… (RFC 8705 §2.1.2) */
+	bool has_subject;                  /* a tls_client_auth_… key, be its value refused */
 	bool has_secret_file;
+	bool has_refused_secret; /* perhaps meant as one with a file */
 };
 
 /*

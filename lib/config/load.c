@@ -198,6 +198,18 @@ bool config_locate(const struct config *config, const struct str *keys, size_t k
 	return false;
 }
 
+void config_warn(struct config *config, struct str key, const char *text)
+{
+	const struct yaml_node *found = config->yaml == NULL
+						? NULL
+						: yaml_find(yaml_first(config->yaml), key);
+
+	if (found == NULL)
+		return;
+	diag_add(config->diag, DIAG_WARNING, yaml_place(found->next), "%s", text);
+	diag_sort(config->diag);
+}
+
 void config_release_text(struct config *config)
 {
 	yaml_free(config->yaml);

@@ -55,7 +55,16 @@ const struct watch *config_watch(const struct config *config);
 NODISCARD bool config_locate(const struct config *config, const struct str *keys,
 	size_t key_count, struct place *place);
 
-/* config_release_text - forget the text of the files: config_locate finds nothing any more. */
+/*
+ * config_warn - put a warning among the problems: about a value that the main file has, found
+ * by somebody else.
+ *
+ * key  at the top; if it stands nowhere, there is no warning
+ */
+void config_warn(struct config *config, struct str key, const char *text);
+
+/* config_release_text - forget the text of the files: config_locate and config_warn find
+ * nothing any more. */
 void config_release_text(struct config *config);
 
 #endif

@@ -3,28 +3,43 @@
 #include "config/clients.h"
 #include "config/quote.h"
 
+/*
+ * The value of a key of the client, or NULL.  What was refused is there, too, for all that
+ * follows: its problem has been reported.
+ */
+static const struct yaml_node *find_value(const struct client_draft *draft, struct str name)
+{
+	const struct yaml_node *key = yaml_find(draft->value, name);
+
+	return key == NULL ? NULL : key->next;
+}
+
+/* Left out, or an empty list. */
+static bool is_none(const struct yaml_node *list)
+{
+	return list == NULL || yaml_is_empty(list) ||
+	       (list->kind == YAML_LIST && list->count == 0);
+}
+
 static bool has_secrets(const struct client_draft *draft)
 {
-	return draft->secrets != NULL && draft->secrets->count > 0;
+	return !is_none(find_value(draft, STR("secrets")));
 }
 
 static bool has_secret_file(const struct client_draft *draft)
 {
-	return draft->has_secret_file;
+	return draft->has_secret_file || draft->has_refused_secret;
 }
 
 static bool has_keys(const struct client_draft *draft)
 {
-	return draft->jwks != NULL || draft->jwks_file != NULL;
+	return find_value(draft, STR("jwks")) != NULL ||
+	       find_value(draft, STR("jwks_file")) != NULL;
 }
 
 static bool has_subject(const struct client_draft *draft)
 {
-	for (size_t i = 0; i < SUBJECT__MAX; i++) {
-		if (draft->subjects[i].n > 0)
-			return true;
-	}
-	return false;
+	return draft->has_subject;
 }
 
 static const struct need {
@@ -68,20 +83,13 @@ static void check_method(
 			"%s needs a state store; set \"state\"", name);
 }
 
-/* Left out, or an empty list; not a value that was refused. */
-static bool is_none(const struct yaml_node *list)
-{
-	return list == NULL || yaml_is_empty(list) ||
-	       (list->kind == YAML_LIST && list->count == 0);
-}
-
 static void warn_unusable(struct loader *loader, const struct client_draft *draft)
 {
-	const bool is_forgotten = draft->auth_methods == NULL &&
-				  (has_keys(draft) || has_subject(draft));
+	const struct yaml_node *list = find_value(draft, STR("auth_methods"));
+	const bool is_forgotten = list == NULL && (has_keys(draft) || has_subject(draft));
 
 	if (draft->client.auth_methods != 0 ||
-		!is_none(draft->auth_methods == NULL ? draft->secrets : draft->auth_methods))
+		(list == NULL ? has_secrets(draft) : !is_none(list)))
 		return;
 	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(draft->name),
 		"the client %s has no way to authenticate%s", quote_of(draft->name->text).text,

@@ -160,7 +160,7 @@ static void check_draft(
 {
 	const struct secret *secret = &draft->secret;
 
-	if (draft->hash == NULL && draft->file == NULL)
+	if (yaml_find(item, STR("hash")) == NULL && yaml_find(item, STR("file")) == NULL)
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(item),
 			"a secret needs \"hash\" or \"file\"");
 	if (draft->hash != NULL && draft->file != NULL)
@@ -176,14 +176,18 @@ static void read_secret(struct loader *loader, struct client_draft *client,
 {
 	struct draft draft = { 0 };
 
-	if (!schema_item_is_mapping(&loader->reader, "secrets", item))
+	if (!schema_item_is_mapping(&loader->reader, "secrets", item)) {
+		client->has_refused_secret = true;
 		return;
+	}
 	schema_read(&loader->reader, &secret_schema, item, &draft);
 	check_draft(loader, item, &draft);
 	if (draft.file != NULL) {
 		client->has_secret_file = true;
 		draft.secret.kind = SECRET_PLAIN;
 		read_file(loader, client, &draft);
+	} else if (yaml_find(item, STR("file")) != NULL) {
+		client->has_refused_secret = true;
 	}
 	*secret = draft.secret;
 	secret_wipe(&draft, sizeof(draft));
@@ -225,19 +229,21 @@ static void warn_expired(struct loader *loader, const struct client_draft *draft
 
 void secrets_load(struct loader *loader, struct client_draft *draft)
 {
-	if (draft->secrets == NULL ||
-		!schema_is_list(&loader->reader, "secrets", draft->secrets) ||
-		draft->secrets->count == 0)
+	const struct yaml_node *list = draft->secrets;
+
+	if (list == NULL || !schema_is_list(&loader->reader, "secrets", list)) {
+		draft->has_refused_secret = yaml_find(draft->value, STR("secrets")) != NULL;
 		return;
-	struct secret *secrets = schema_alloc(
-		&loader->reader, draft->secrets->count, sizeof(*secrets));
+	}
+	if (list->count == 0)
+		return;
+	struct secret *secrets = schema_alloc(&loader->reader, list->count, sizeof(*secrets));
 
 	if (secrets == NULL)
 		return;
 	draft->client.secrets = secrets;
-	draft->client.secret_count = draft->secrets->count;
-	for (const struct yaml_node *item = draft->secrets->child; item != NULL;
-		item = item->next)
+	draft->client.secret_count = list->count;
+	for (const struct yaml_node *item = list->child; item != NULL; item = item->next)
 		read_secret(loader, draft, item, secrets++);
 	warn_expired(loader, draft);
 }

@@ -14,7 +14,6 @@
 #define REDIS_DATABASE_MAX 65535
 #define WINDOW_MAX 86400
 #define FAILURES_MAX 1000000
-#define LEEWAY_MAX 600
 #define BASE_URL_TAIL STR("/oauth2")
 
 static const char *log_format_name(unsigned value)
@@ -167,9 +166,16 @@ static void keep_lmdb(struct reader *reader, const struct schema_key *key,
 	*state = buf_view(&buf);
 }
 
+static bool is_null(const struct yaml_node *node)
+{
+	return yaml_is_empty(node) || (node->is_plain && str_eq(node->text, STR("null")));
+}
+
 static void read_state(struct reader *reader, const struct schema_key *key,
 	const struct yaml_node *node, void *target)
 {
+	if (is_null(node))
+		return;
 	if (str_starts(node->text, STR("lmdb:")) && node->text.n > STR("lmdb:").n)
 		keep_lmdb(reader, key, node, target);
 	else if (is_redis_url(node->text))
@@ -185,7 +191,7 @@ static void read_log_file(struct reader *reader, const struct schema_key *key,
 {
 	struct str path = STR("");
 
-	if (node->is_plain && (node->text.n == 0 || str_eq(node->text, STR("null"))))
+	if (is_null(node))
 		return;
 	schema_path(reader, key, node, &path);
 	if (!arena_copy(reader->arena, path, target))
@@ -209,8 +215,8 @@ static const struct schema_key assertion_keys[] = {
 		.names = &assertion_audiences },
 	{ "max_lifetime", schema_integer, INNER(assertion_policy, max_lifetime_s), .min = 1,
 		.max = LOADER_LIFETIME_MAX, .initial = "3600" },
-	{ "leeway", schema_integer, INNER(assertion_policy, leeway_s), .max = LEEWAY_MAX,
-		.initial = "10" },
+	{ "leeway", schema_integer, INNER(assertion_policy, leeway_s),
+		.max = ASSERTION_LEEWAY_MAX, .initial = "10" },
 };
 
 static const struct schema_key throttle_keys[] = {
@@ -319,16 +325,19 @@ static void need_state(struct loader *loader, const struct yaml_node *key)
 			"%s needs a state store; set \"state\"", quote_of(key->text).text);
 }
 
+/* Not named: no limits.  Named: those that are left out have their defaults. */
 static void set_throttle(struct loader *loader)
 {
 	struct throttle_policy *throttle = &loader->snapshot->throttle;
 	const struct yaml_node *key = yaml_find(top_of(loader), STR("throttle"));
 
+	if (key == NULL) {
+		*throttle = (struct throttle_policy){ .window_s = throttle->window_s };
+		return;
+	}
 	if (find_in(loader, STR("throttle"), STR("address_failures")) == NULL)
 		throttle->address_failures = 10 * throttle->failures;
-	if (key == NULL && !loader->has_state)
-		*throttle = (struct throttle_policy){ .window_s = throttle->window_s };
-	if (key != NULL && (throttle->failures > 0 || throttle->address_failures > 0))
+	if (throttle->failures > 0 || throttle->address_failures > 0)
 		need_state(loader, key);
 }
 
@@ -387,8 +396,9 @@ static void check_log_file(struct loader *loader)
 void server_load(struct loader *loader)
 {
 	struct snapshot *snapshot = loader->snapshot;
+	const struct yaml_node *state = yaml_find(top_of(loader), STR("state"));
 
-	loader->has_state = yaml_find(top_of(loader), STR("state")) != NULL;
+	loader->has_state = state != NULL && !is_null(state->next);
 	schema_read(&loader->reader, &server_schema, top_of(loader), snapshot);
 	if (yaml_find(top_of(loader), STR("require_tls")) == NULL)
 		snapshot->require_tls = str_starts(snapshot->issuer, STR("https:"));

@@ -21,6 +21,8 @@ struct token_policy {
 	struct str_list audience; /* count 0: not set */
 };
 
+#define ASSERTION_LEEWAY_MAX 600 /* seconds */
+
 struct assertion_policy {
 	bool token_endpoint_audience; /* also accept the token endpoint's URL */
 	int64_t max_lifetime_s;

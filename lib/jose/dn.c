@@ -92,12 +92,21 @@ static bool resolve_type(struct attribute *attribute)
 	return len > 0 && len < TYPE_SIZE;
 }
 
+static void skip_blanks(struct str *rest)
+{
+	while (str_starts(*rest, STR(" ")))
+		*rest = str_from(*rest, 1);
+}
+
 static bool read_type(struct str *rest, struct attribute *attribute)
 {
 	struct str type;
 
-	if (!str_cut(rest, '=', &type) || type.n == 0 || type.n >= TYPE_SIZE ||
-		str_has(type, '\0'))
+	if (!str_cut(rest, '=', &type))
+		return false;
+	while (str_ends(type, STR(" ")))
+		type.n--;
+	if (type.n == 0 || type.n >= TYPE_SIZE || str_has(type, '\0'))
 		return false;
 	memcpy(attribute->type, type.p, type.n);
 	attribute->type[type.n] = '\0';
@@ -147,26 +156,42 @@ static struct str value_of(const struct attribute *attribute)
 	return (struct str){ attribute->value, attribute->value_len };
 }
 
+static bool append_blanks(struct attribute *attribute, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!append(attribute, ' '))
+			return false;
+	}
+	return true;
+}
+
+/* One character, be it escaped, with the blanks that stand before it. */
+static bool read_character(struct str *rest, struct attribute *attribute, size_t blank_count)
+{
+	char c = rest->p[0];
+
+	*rest = str_from(*rest, 1);
+	if (c == '\\' ? !take_escaped(rest, &c) : str_has(STR("\";<>\0"), c))
+		return false;
+	return append_blanks(attribute, blank_count) && append(attribute, c);
+}
+
+/* Up to the end or a separator; blanks before a separator do not belong to the value. */
 static bool read_string(struct str *rest, struct attribute *attribute)
 {
-	bool ends_in_space = false;
+	size_t blank_count = 0;
 
 	while (!at_end(*rest)) {
-		char c = rest->p[0];
-		bool is_escaped = c == '\\';
-
-		*rest = str_from(*rest, 1);
-		if (is_escaped && !take_escaped(rest, &c))
+		if (rest->p[0] == ' ') {
+			*rest = str_from(*rest, 1);
+			blank_count++;
+			continue;
+		}
+		if (!read_character(rest, attribute, blank_count))
 			return false;
-		bool is_space = !is_escaped && c == ' ';
-
-		if (!is_escaped && str_has(STR("\";<>\0"), c))
-			return false;
-		if ((is_space && attribute->value_len == 0) || !append(attribute, c))
-			return false;
-		ends_in_space = is_space;
+		blank_count = 0;
 	}
-	return !ends_in_space && str_is_utf8(value_of(attribute));
+	return (blank_count == 0 || rest->n > 0) && str_is_utf8(value_of(attribute));
 }
 
 static bool read_encoded(struct str *rest, struct attribute *attribute)
@@ -174,8 +199,13 @@ static bool read_encoded(struct str *rest, struct attribute *attribute)
 	char c;
 
 	attribute->is_encoded = true;
-	while (!at_end(*rest)) {
+	while (!at_end(*rest) && rest->p[0] != ' ') {
 		if (!take_hex_pair(rest, &c) || !append(attribute, c))
+			return false;
+	}
+	if (str_starts(*rest, STR(" "))) {
+		skip_blanks(rest);
+		if (rest->n == 0 || !at_end(*rest))
 			return false;
 	}
 	const unsigned char *bytes = (const unsigned char *)attribute->value;
@@ -195,18 +225,20 @@ static bool read_attribute(struct str *rest, struct attribute *attribute)
 	attribute->is_encoded = false;
 	if (!read_type(rest, attribute))
 		return false;
+	skip_blanks(rest);
 	if (rest->n == 0 || rest->p[0] != '#')
 		return read_string(rest, attribute);
 	*rest = str_from(*rest, 1);
 	return read_encoded(rest, attribute);
 }
 
-/* The ',' or '+' behind an attribute, or 0 at the end of the text. */
+/* The ',' or '+' behind an attribute, with the blanks behind it; 0 at the end of the text. */
 static char take_separator(struct str *rest)
 {
 	char separator = rest->n > 0 ? rest->p[0] : '\0';
 
 	*rest = str_from(*rest, 1);
+	skip_blanks(rest);
 	return separator;
 }
 

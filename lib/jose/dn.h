@@ -15,7 +15,8 @@
  * is known?
  *
  * The empty name is none: it would say nothing about anybody.  A value has DN_VALUE_MAX bytes
- * at most.
+ * at most.  Blanks around ',', '+' and '=' are ignored, as RFC 2253 §4 asks of readers; those
+ * that belong to a value are escaped there.  Before and behind the whole there are none.
  *
  * Types are the nine of RFC 4514 §3, in any case, other short names that OpenSSL knows, and
  * dotted object identifiers.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One try of somebody to authenticate as a client: throttle and rights. */
 #include "oauth/attempt.h"
-#include "oauth/auth_mtls.h"
 #include "state/throttle.h"
 
 static struct throttle_limits limits(const struct snapshot *snapshot)
@@ -58,7 +57,15 @@ static bool has_two_methods(
 
 	return (AUTH_BIT(method) & AUTH_BY_CERTIFICATE) == 0 &&
 	       (registered & AUTH_BY_CERTIFICATE) != 0 && !is_for_binding &&
-	       auth_mtls_is_presented(call->request);
+	       attempt_has_certificate(call->request);
+}
+
+bool attempt_has_certificate(const struct http_request *request)
+{
+	struct str verify = http_variable(request, ATTEMPT_VERIFY);
+
+	return http_variable(request, ATTEMPT_CERTIFICATE).n > 0 && verify.n > 0 &&
+	       !str_eq(verify, STR("NONE"));
 }
 
 enum reason attempt_begin(const struct call *call, struct str client_id,
@@ -74,13 +81,13 @@ enum reason attempt_begin(const struct call *call, struct str client_id,
 	if (reason != REASON_NONE)
 		return reason;
 	if (has_two_methods(call, client, method))
-		return REASON_AUTH_MULTIPLE;
+		return REASON_AUTH_CERTIFICATE;
 	*attempt = (struct attempt){ client, check_rights(call, client, method) };
 	return REASON_NONE;
 }
 
 enum reason attempt_count_failure(
-	const struct call *call, const struct audit *audit, enum reason failure)
+	const struct call *call, struct audit *audit, enum reason failure)
 {
 	const struct throttle_limits limit = limits(call->snapshot);
 	const struct throttle_subject subject = { audit->client_id, call->client_address };
@@ -88,7 +95,7 @@ enum reason attempt_count_failure(
 	if (!is_limited(call))
 		return failure;
 	enum reason reason = throttle_count(
-		call->services->store, &limit, &subject, call->now_s);
+		call->services->store, &limit, &subject, call->now_s, &audit->retry_after_s);
 
 	return reason == REASON_NONE ? failure : reason;
 }

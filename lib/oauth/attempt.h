@@ -7,10 +7,21 @@
 #include "oauth/audit.h"
 #include "oauth/call.h"
 
+/* How the web server hands on a certificate, and what it has found. */
+#define ATTEMPT_CERTIFICATE "SSL_CLIENT_CERT"
+#define ATTEMPT_VERIFY "SSL_CLIENT_VERIFY"
+
 struct attempt {
 	const struct client *client; /* borrowed from the snapshot; NULL: unknown */
 	enum reason rights; /* _NONE, or why the client is refused whatever it proves */
 };
+
+/*
+ * attempt_has_certificate - does the web server hand on a certificate of this connection?
+ *
+ * In SSL_CLIENT_CERT, with an SSL_CLIENT_VERIFY other than NONE; never in a header (HTTP_…).
+ */
+bool attempt_has_certificate(const struct http_request *request);
 
 /*
  * attempt_begin - find the client, and ask whether it may try at all.
@@ -20,7 +31,7 @@ struct attempt {
  * audit      gets client_id, method and, when it is throttled, retry_after_s
  *
  * Returns REASON_NONE, also for a client that is unknown or has no right to this method;
- * REASON_THROTTLED; REASON_AUTH_MULTIPLE: the client authenticates by a certificate, and one
+ * REASON_THROTTLED; REASON_AUTH_CERTIFICATE: the client authenticates by a certificate, and one
  * came beside this method; one of reason.def's STORE rows.
  */
 NODISCARD enum reason attempt_begin(const struct call *call, struct str client_id,
@@ -29,9 +40,11 @@ NODISCARD enum reason attempt_begin(const struct call *call, struct str client_i
 /*
  * attempt_count_failure - count a failed authentication by audit's client_id.
  *
- * Returns `failure`, or one of reason.def's STORE rows.
+ * audit  gets retry_after_s when it is throttled
+ *
+ * Returns `failure`; REASON_THROTTLED: it is one too many; one of reason.def's STORE rows.
  */
 NODISCARD enum reason attempt_count_failure(
-	const struct call *call, const struct audit *audit, enum reason failure);
+	const struct call *call, struct audit *audit, enum reason failure);
 
 #endif

@@ -84,7 +84,8 @@ static enum reason check_times(const struct assertion_policy *policy, const json
 		return REASON_JWT_EXPIRED;
 	if (time_s > now_s + policy->max_lifetime_s)
 		return REASON_JWT_LIFETIME;
-	*expires_s = time_s + policy->leeway_s + 1;
+	/* Also if a new configuration allows more. */
+	*expires_s = time_s + ASSERTION_LEEWAY_MAX + 1;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
 		if (json_object_get(claims, starts[i]) != NULL &&
 			(!jwt_time(claims, starts[i], &time_s) ||

@@ -6,14 +6,11 @@
 
 #include <string.h>
 
-#define VERIFY "SSL_CLIENT_VERIFY"
-#define CERTIFICATE "SSL_CLIENT_CERT"
-
 /* By the chain, as the web server has verified it. */
 static enum reason check_subject(const struct call *call, const struct client *client,
 	const struct certificate *certificate)
 {
-	if (!str_eq(http_variable(call->request, VERIFY), STR("SUCCESS")))
+	if (!str_eq(http_variable(call->request, ATTEMPT_VERIFY), STR("SUCCESS")))
 		return REASON_CERTIFICATE_VERIFY;
 	return certificate_has_subject(certificate, &client->subject)
 		       ? REASON_NONE
@@ -21,10 +18,8 @@ static enum reason check_subject(const struct call *call, const struct client *c
 }
 
 /* By the key that is registered; what the web server says of the chain does not matter. */
-static enum reason check_key(const struct call *call, const struct client *client,
-	const struct certificate *certificate)
+static enum reason check_key(const struct client *client, const struct certificate *certificate)
 {
-	(void)call;
 	for (size_t i = 0; i < client->key_count; i++) {
 		if (certificate_has_key(certificate, &client->keys[i]))
 			return REASON_NONE;
@@ -32,27 +27,20 @@ static enum reason check_key(const struct call *call, const struct client *clien
 	return REASON_CERTIFICATE_KEY;
 }
 
-/* By each method that is registered; *method becomes the one that has held. */
+/* By each method that is registered, one at least; *method becomes the last that was tried. */
 static enum reason check(const struct call *call, const struct client *client,
 	const struct certificate *certificate, enum auth_method *method)
 {
-	static const struct {
-		enum auth_method method;
-		enum reason (*check)(
-			const struct call *, const struct client *, const struct certificate *);
-	} table[] = {
-		{ AUTH_TLS, check_subject },
-		{ AUTH_SELF_SIGNED_TLS, check_key },
-	};
 	enum reason reason = REASON_AUTH_METHOD;
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if ((client->auth_methods & AUTH_BIT(table[i].method)) == 0)
-			continue;
-		*method = table[i].method;
-		reason = table[i].check(call, client, certificate);
-		if (reason == REASON_NONE)
-			return reason;
+	if ((client->auth_methods & AUTH_BIT(AUTH_TLS)) != 0) {
+		*method = AUTH_TLS;
+		reason = check_subject(call, client, certificate);
+	}
+	if (reason != REASON_NONE &&
+		(client->auth_methods & AUTH_BIT(AUTH_SELF_SIGNED_TLS)) != 0) {
+		*method = AUTH_SELF_SIGNED_TLS;
+		reason = check_key(client, certificate);
 	}
 	return reason;
 }
@@ -63,13 +51,13 @@ static enum reason read(const struct call *call, struct certificate *certificate
 	const struct http_request *request = call->request;
 
 	*certificate = (struct certificate){ 0 };
-	if (!auth_mtls_is_presented(request))
+	if (!attempt_has_certificate(request))
 		return REASON_CERTIFICATE_VERIFY;
-	if (http_variable_count(request, CERTIFICATE) != 1 ||
-		http_variable_count(request, VERIFY) != 1)
+	if (http_variable_count(request, ATTEMPT_CERTIFICATE) != 1 ||
+		http_variable_count(request, ATTEMPT_VERIFY) != 1)
 		return REASON_CERTIFICATE_SYNTAX;
 	enum reason reason = certificate_read(
-		http_variable(request, CERTIFICATE), call->arena, certificate);
+		http_variable(request, ATTEMPT_CERTIFICATE), call->arena, certificate);
 
 	if (reason == REASON_NONE && !certificate_is_current(certificate, call->now_s)) {
 		certificate_clear(certificate);
@@ -91,14 +79,6 @@ static enum auth_method choose_method(const struct client *client)
 static void keep(struct caller *caller, const struct certificate *certificate)
 {
 	memcpy(caller->thumbprint, certificate->thumbprint, sizeof(caller->thumbprint));
-}
-
-bool auth_mtls_is_presented(const struct http_request *request)
-{
-	struct str verify = http_variable(request, VERIFY);
-
-	return http_variable(request, CERTIFICATE).n > 0 && verify.n > 0 &&
-	       !str_eq(verify, STR("NONE"));
 }
 
 enum reason auth_mtls(const struct call *call, struct caller *caller, struct audit *audit)

@@ -8,13 +8,6 @@
 #include "oauth/client_auth.h"
 
 /*
- * auth_mtls_is_presented - does the web server hand on a certificate of this connection?
- *
- * In SSL_CLIENT_CERT, with an SSL_CLIENT_VERIFY other than NONE; never in a header (HTTP_…).
- */
-bool auth_mtls_is_presented(const struct http_request *request);
-
-/*
  * auth_mtls - authenticate the client that client_id names by its certificate (RFC 8705 §2).
  *
  * Returns REASON_NONE; what attempt_begin returns and finds; REASON_CERTIFICATE_VERIFY,

@@ -76,7 +76,9 @@ enum reason auth_secret_basic(const struct call *call, struct str authorization,
 	struct audit first = *audit;
 	enum reason second = check(call, &raw, AUTH_SECRET_BASIC, caller, audit);
 
-	if (reason == REASON_SECRET_WRONG && second == REASON_CLIENT_UNKNOWN) {
+	/* What was checked and wrong is what counts, whatever is said of the other name. */
+	if (reason == REASON_SECRET_WRONG && second != REASON_NONE &&
+		reason_info(second)->status != 503) {
 		*audit = first;
 		return reason;
 	}

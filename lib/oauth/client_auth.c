@@ -85,7 +85,7 @@ static bool is_anonymous(const struct call *call, const struct evidence *evidenc
 	return evidence->authorization.n == 0 && !evidence->has_secret &&
 	       !evidence->has_assertion &&
 	       (form_value(call->form, PARAM_CLIENT_ID).n == 0 ||
-		       !auth_mtls_is_presented(call->request));
+		       !attempt_has_certificate(call->request));
 }
 
 static enum reason prove(const struct call *call, const struct evidence *evidence,
@@ -100,6 +100,16 @@ static enum reason prove(const struct call *call, const struct evidence *evidenc
 	if (evidence->has_assertion)
 		return auth_assertion(call, caller, audit);
 	return auth_mtls(call, caller, audit);
+}
+
+/*
+ * Does it count for the throttle?  Whoever sends a good assertion again guesses nothing;
+ * whoever sends a certificate with a secret may want to know which clients have certificates.
+ */
+static bool is_failure(enum reason reason, const struct audit *audit)
+{
+	return reason == REASON_AUTH_CERTIFICATE ||
+	       (reason_info(reason)->status == 401 && audit->cause != REASON_JWT_REPLAYED);
 }
 
 /* RFC 8705 §3: without its certificate the client gets nothing. */
@@ -125,15 +135,13 @@ enum reason client_authenticate(
 	audit->client_id = form_value(call->form, PARAM_CLIENT_ID);
 	enum reason reason = check_choice(&evidence);
 
-	if (reason != REASON_NONE)
-		return reason;
-	if (is_anonymous(call, &evidence))
+	if (reason == REASON_NONE && is_anonymous(call, &evidence))
 		return refuse_anonymous(call);
-	reason = prove(call, &evidence, caller, audit);
+	if (reason == REASON_NONE)
+		reason = prove(call, &evidence, caller, audit);
 	if (reason == REASON_NONE)
 		reason = require_certificate(call, caller);
 	if (reason != REASON_NONE)
 		*caller = (struct caller){ .method = AUTH_NONE };
-	return reason_info(reason)->status == 401 ? attempt_count_failure(call, audit, reason)
-						  : reason;
+	return is_failure(reason, audit) ? attempt_count_failure(call, audit, reason) : reason;
 }

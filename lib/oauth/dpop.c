@@ -16,8 +16,8 @@ static const struct str types[] = { STR_CONST("dpop+jwt") };
 static enum reason find_proof(const struct http_request *request, struct str *proof)
 {
 	*proof = http_variable(request, "HTTP_DPOP");
-	if (http_variable_count(request, "HTTP_DPOP") > 1 || proof->n == 0 ||
-		str_has(*proof, ',') || str_has(*proof, ' ') || str_has(*proof, '\t'))
+	if (http_variable_count(request, "HTTP_DPOP") > 1 || str_has(*proof, ',') ||
+		str_has(*proof, ' ') || str_has(*proof, '\t'))
 		return REASON_DPOP_HEADER;
 	return proof->n > PROOF_MAX ? REASON_JWT_SIZE : REASON_NONE;
 }
@@ -115,11 +115,11 @@ enum reason dpop_verify(
 	struct jws_parts parts;
 
 	jkt[0] = '\0';
-	if (!dpop_is_offered(call->snapshot) ||
-		http_variable_count(call->request, "HTTP_DPOP") == 0)
-		return REASON_NONE;
 	enum reason reason = find_proof(call->request, &proof);
 
+	/* Some web servers hand on an empty variable for a header that was not sent. */
+	if (!dpop_is_offered(call->snapshot) || (reason == REASON_NONE && proof.n == 0))
+		return REASON_NONE;
 	if (reason == REASON_NONE)
 		reason = jwt_split(proof, call->arena, &parts);
 	if (reason == REASON_NONE) {

@@ -93,13 +93,43 @@ static enum reason describe(
 	return reason;
 }
 
+/* Who takes a client away, or disables it, wants its tokens to be good for nothing. */
+static enum reason check_client(const struct snapshot *snapshot, struct str id)
+{
+	const struct client *client = client_find(&snapshot->clients, id);
+
+	if (client == NULL)
+		return REASON_CLIENT_UNKNOWN;
+	return client->enabled ? REASON_NONE : REASON_CLIENT_DISABLED;
+}
+
+/* Why a token of ours is not active all the same; *flaw is REASON_NONE if it is. */
+static enum reason find_flaw(
+	const struct call *call, const struct issued *issued, enum reason *flaw)
+{
+	const int64_t latest_s = call->now_s + call->snapshot->assertions.leeway_s;
+	bool is_revoked;
+	enum reason reason = revocation_find(call->services->store, issued->jti,
+		issued->expires_s, call->now_s, &is_revoked);
+
+	*flaw = REASON_NONE;
+	if (reason != REASON_NONE)
+		return reason;
+	if (is_revoked)
+		*flaw = REASON_TOKEN_REVOKED;
+	else if (issued_is_early(issued, latest_s))
+		*flaw = REASON_JWT_EARLY;
+	else
+		*flaw = check_client(call->snapshot, issued->client_id);
+	return REASON_NONE;
+}
+
 /* Whatever is wrong with a token, it is not active (RFC 7662 §2.2); our own faults are faults.
  */
 static enum reason look_at(
 	const struct call *call, struct str token, struct str *body, struct audit *audit)
 {
 	struct issued issued;
-	bool is_revoked = true;
 	enum reason reason = issued_verify(
 		call->snapshot, token, call->now_s, call->arena, &issued);
 
@@ -108,13 +138,10 @@ static enum reason look_at(
 		audit->cause = reason;
 		return reason == REASON_MEMORY ? reason : REASON_NONE;
 	}
-	reason = revocation_find(
-		call->services->store, issued.jti, issued.expires_s, call->now_s, &is_revoked);
+	reason = find_flaw(call, &issued, &audit->cause);
 	if (reason == REASON_NONE && !arena_copy(call->arena, issued.jti, &audit->jti))
 		reason = REASON_MEMORY;
-	if (reason == REASON_NONE && is_revoked)
-		audit->cause = REASON_TOKEN_REVOKED;
-	if (reason == REASON_NONE && !is_revoked)
+	if (reason == REASON_NONE && audit->cause == REASON_NONE)
 		reason = describe(call, &issued, body);
 	issued_clear(&issued);
 	return reason;

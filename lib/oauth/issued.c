@@ -13,20 +13,11 @@ static enum reason check_signature(const struct keyring *keyring, const struct j
 	return key == NULL ? REASON_JWS_KID : jws_verify(parts, key->pkey, key->alg);
 }
 
-/* Another machine of ours, whose clock is ahead, may have issued it just now. */
-static enum reason check_times(
-	const json_t *claims, int64_t now_s, int64_t leeway_s, int64_t *expires_s)
+static enum reason check_expiry(const json_t *claims, int64_t now_s, int64_t *expires_s)
 {
-	int64_t not_before_s;
-
 	if (!jwt_time(claims, "exp", expires_s))
 		return REASON_JWT_EXPIRY;
-	if (*expires_s <= now_s)
-		return REASON_JWT_EXPIRED;
-	if (json_object_get(claims, "nbf") != NULL &&
-		(!jwt_time(claims, "nbf", &not_before_s) || not_before_s > now_s + leeway_s))
-		return REASON_JWT_EARLY;
-	return REASON_NONE;
+	return *expires_s <= now_s ? REASON_JWT_EXPIRED : REASON_NONE;
 }
 
 static enum reason check_claims(
@@ -44,7 +35,7 @@ static enum reason check_claims(
 		return REASON_JWT_ISSUER;
 	if (issued->jti.n == 0)
 		return REASON_JWT_ID;
-	return check_times(claims, now_s, snapshot->assertions.leeway_s, &issued->expires_s);
+	return check_expiry(claims, now_s, &issued->expires_s);
 }
 
 enum reason issued_verify(const struct snapshot *snapshot, struct str token, int64_t now_s,
@@ -60,6 +51,15 @@ enum reason issued_verify(const struct snapshot *snapshot, struct str token, int
 	if (reason != REASON_NONE)
 		issued_clear(issued);
 	return reason;
+}
+
+bool issued_is_early(const struct issued *issued, int64_t now_s)
+{
+	const json_t *claims = issued->parts.payload;
+	int64_t not_before_s;
+
+	return json_object_get(claims, "nbf") != NULL &&
+	       (!jwt_time(claims, "nbf", &not_before_s) || not_before_s > now_s);
 }
 
 void issued_clear(struct issued *issued)

@@ -15,20 +15,23 @@ struct issued {
 };
 
 /*
- * issued_verify - is this a token that we issued, and does it hold at this time?
+ * issued_verify - is this a token that we issued, and that has not expired?
  *
- * Whether it was revoked is not looked at.  Its nbf may lie ahead by the assertions' leeway.
+ * Whether it was revoked, and whether it is early, is not looked at.
  *
  * token   any content; borrowed
  * arena   for the work
  * issued  [out] for issued_clear; cleared on failure
  *
  * Returns REASON_NONE; REASON_MEMORY; what jwt_split and jws_verify return;
- * REASON_JWS_KID; REASON_JWT_TYPE, _FOREIGN, _EXPIRY, _EXPIRED, _EARLY, _ID, _ISSUER
+ * REASON_JWS_KID; REASON_JWT_TYPE, _FOREIGN, _EXPIRY, _EXPIRED, _ID, _ISSUER
  * (it names no client).
  */
 NODISCARD enum reason issued_verify(const struct snapshot *snapshot, struct str token,
 	int64_t now_s, struct arena *arena, struct issued *issued);
 void issued_clear(struct issued *issued);
+
+/* issued_is_early - is it not valid yet (nbf)?  Another machine of ours may be ahead. */
+bool issued_is_early(const struct issued *issued, int64_t now_s);
 
 #endif

@@ -18,10 +18,12 @@
  */
 #include "state/lmdb_env.h"
 #include "util/buf.h"
+#include "util/clock.h"
 #include "util/filesystem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -30,7 +32,9 @@
 #define MAP_SIZE ((size_t)256 << 20)
 #define READERS 512
 #define LOCK_FILE_SIZE (36 << 10) /* for more than READERS, in whole pages */
-#define SPARE_PAGES 256           /* for what a transaction needs beside copies of pages */
+#define LOCK_LIMIT_US 300000      /* opening takes a few milliseconds */
+#define LOCK_PAUSE_MS 2
+#define SPARE_PAGES 256 /* for what a transaction needs beside copies of pages */
 
 /* What LMDB and the system report; everything else is REASON_STORE. */
 static const struct {
@@ -296,14 +300,24 @@ static enum reason check_format(struct lmdb_env *env)
 	return lmdb_env_reason(code);
 }
 
+/* Anybody who may read the directory can hold this lock: it is not waited for without end. */
+static bool lock_directory(int directory_fd)
+{
+	const int64_t until_us = clock_steady_us() + LOCK_LIMIT_US;
+
+	while (flock(directory_fd, LOCK_EX | LOCK_NB) != 0) {
+		if (clock_steady_us() > until_us || poll(NULL, 0, LOCK_PAUSE_MS) > 0)
+			return false;
+	}
+	return true;
+}
+
 static enum reason open_files(struct lmdb_env *env, int directory_fd)
 {
 	struct stat directory;
 
-	while (flock(directory_fd, LOCK_EX) != 0) {
-		if (errno != EINTR)
-			return lmdb_env_reason(errno);
-	}
+	if (!lock_directory(directory_fd))
+		return REASON_STORE_OPEN;
 	if (fstat(directory_fd, &directory) != 0)
 		return lmdb_env_reason(errno);
 	enum reason reason = prepare_data(env, directory_fd, &directory);
@@ -358,7 +372,9 @@ static enum reason open_env(struct lmdb_env *env)
 {
 	if (filesystem_is_network(env->directory))
 		return REASON_STORE_NETWORK;
-	enum reason reason = make_directory(env);
+	/* A directory that has vanished took with it what must not be forgotten: its owner
+	 * decides. */
+	enum reason reason = env->was_open ? REASON_NONE : make_directory(env);
 
 	if (reason != REASON_NONE)
 		return reason;
@@ -368,6 +384,7 @@ static enum reason open_env(struct lmdb_env *env)
 		return lmdb_env_reason(errno);
 	reason = open_files(env, fd);
 	close(fd);
+	env->was_open = env->was_open || reason == REASON_NONE;
 	return reason;
 }
 

@@ -31,6 +31,7 @@ struct lmdb_env {
 	MDB_txn *txn; /* the transaction that is under way; NULL: none */
 	struct lmdb_identity data;
 	struct lmdb_identity lock;
+	bool was_open;   /* in this process, at least once */
 	off_t data_size; /* the most that was seen; it never shrinks */
 	char directory[PATH_MAX];
 	char data_path[PATH_MAX];

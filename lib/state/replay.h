@@ -14,10 +14,11 @@ enum replay_use {
 /* A token that may be used once; uses and owners do not get into each other's way. */
 struct replay_token {
 	enum replay_use use;
-	struct str
-		owner; /* who made the jti: a client_id, or the thumbprint of a key; borrowed */
-	struct str jti;    /* of any length; borrowed */
-	int64_t expires_s; /* from then on it cannot be used any more in any case */
+	/* Who made the jti: a client_id, or the thumbprint of a key; borrowed. */
+	struct str owner;
+	struct str jti; /* of any length; borrowed */
+	/* From then on it cannot be used any more in any case. */
+	int64_t expires_s;
 };
 
 /*

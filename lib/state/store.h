@@ -23,7 +23,8 @@ enum store_kind {
 	STORE__KINDS,
 };
 
-#define STORE_KEY_SIZE 33 /* the kind, and a SHA-256 */
+#define STORE_CLOCK_SLACK_S 5 /* by which two callers' clocks may differ */
+#define STORE_KEY_SIZE 33     /* the kind, and a SHA-256 */
 
 struct store_key {
 	unsigned char bytes[STORE_KEY_SIZE];
@@ -50,12 +51,20 @@ struct store;
  * add        make a record; *added is false if there was a live one.  Also false if a record
  *            that expires at expires_s may have been removed already, because the clock has
  *            been set back since.
+ *
  * has        is there a live record?  *found is true also where add would report false.
- * read       the counter; zero if there is no live one
- * increment  add one to the counter; the first time, it is made to expire at expires_s
- * tally      count the live records
- * prune      remove all expired records; *removed counts them (0 where they vanish by
- * themselves) close      free the store and all it has open
+ *
+ * read       the counter; zero if there is no live one.
+ *
+ * increment  add one to the counter; the first time, it is made to expire at expires_s.  One
+ *            that would expire later, slack and all, was begun by a clock that was ahead: it
+ *            is begun anew.
+ *
+ * tally      count the live records.
+ *
+ * prune      remove all expired records; *removed counts them (0 where Redis does that).
+ *
+ * close      free the store and all it has open.
  */
 struct store_ops {
 	enum reason (*add)(struct store *store, const struct store_key *key, int64_t expires_s,
@@ -74,6 +83,7 @@ struct store_ops {
 /* The first member of every kind of store. */
 struct store {
 	const struct store_ops *ops;
+	bool lacks_count; /* throttle: a failure could not be counted */
 };
 
 /*

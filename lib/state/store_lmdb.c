@@ -15,7 +15,8 @@
  *
  * Size: a transaction that makes a record removes up to PRUNE_SOME expired ones, so the table
  * is as large as what lives, and the pages of removed records are used again.  RECORDS_MAX
- * keeps it from filling the map of lmdb_env: to remove a record needs free pages, too.
+ * keeps it from filling the map of lmdb_env: to remove a record needs free pages, too.  Above
+ * THROTTLE_MAX records no counter is begun.
  */
 #include "state/lmdb_env.h"
 #include "state/stores.h"
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #define RECORDS_MAX 1000000 /* about 220 bytes each of the map's 256 MiB */
+#define THROTTLE_MAX 750000 /* strangers make them: they must leave room for the others */
 #define PRUNE_SOME 4
 #define PRUNE_MANY 1024
 
@@ -202,14 +204,15 @@ static enum reason put_record(const struct lmdb_env *env, const struct store_key
 }
 
 /* Each record has two entries. */
-static enum reason check_room(const struct lmdb_env *env)
+static enum reason check_room(const struct lmdb_env *env, const struct store_key *key)
 {
+	const size_t most = key->bytes[0] == STORE_THROTTLE ? THROTTLE_MAX : RECORDS_MAX;
 	MDB_stat table;
 	enum reason reason = lmdb_env_reason(mdb_stat(env->txn, env->dbi, &table));
 
 	if (reason != REASON_NONE)
 		return reason;
-	return table.ms_entries / 2 < RECORDS_MAX ? REASON_NONE : REASON_STORE_FULL;
+	return table.ms_entries / 2 < most ? REASON_NONE : REASON_STORE_FULL;
 }
 
 /* Make a record, or put it in the place of an expired one. */
@@ -222,7 +225,7 @@ static enum reason replace_record(const struct lmdb_env *env, const struct store
 	if (old->count != 0)
 		reason = remove_entry(env, expiry_key(old->expires_s, key));
 	else
-		reason = check_room(env);
+		reason = check_room(env, key);
 	if (reason == REASON_NONE)
 		reason = put_entry(env, expiry_key(record->expires_s, key), nothing, 0);
 	if (reason == REASON_NONE)
@@ -365,7 +368,8 @@ static enum reason run_increment(struct lmdb_env *env, struct task *task)
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (old.count != 0 && old.expires_s > task->now_s) {
+	if (old.count != 0 && old.expires_s > task->now_s &&
+		old.expires_s <= task->expires_s + STORE_CLOCK_SLACK_S) {
 		task->counter = old;
 		task->counter.count += old.count < INT64_MAX;
 		reason = put_record(env, task->key, &task->counter);
@@ -434,39 +438,38 @@ static enum reason attempt(struct lmdb_env *env, struct task *task)
 	return reason;
 }
 
-/* A full store can take only few changes at once: each needs free pages before it frees some.
+/*
+ * Remove up to PRUNE_MANY of the expired records.  A full store can take only few changes at
+ * once: each needs free pages before it frees some.
  */
-static enum reason prune_all(struct lmdb_env *env, int64_t now_s, int64_t *removed)
+static enum reason prune_many(struct lmdb_env *env, int64_t now_s, size_t *removed)
 {
 	size_t limit = PRUNE_MANY;
+	enum reason reason;
 
-	for (;;) {
+	*removed = 0;
+	do {
 		struct task task = {
 			.run = run_prune, .now_s = now_s, .limit = limit, .writes = true
 		};
-		enum reason reason = attempt(env, &task);
 
-		if (reason == REASON_STORE_FULL && limit > 1) {
-			limit /= 2;
-			continue;
-		}
-		if (reason != REASON_NONE)
-			return reason;
-		*removed += (int64_t)task.removed;
-		if (task.removed < limit)
-			return REASON_NONE;
-	}
+		reason = attempt(env, &task);
+		if (reason == REASON_NONE)
+			*removed = task.removed;
+		limit /= 2;
+	} while (reason == REASON_STORE_FULL && limit > 0);
+	return reason;
 }
 
 /* Do a task, if need be after making room for it. */
 static enum reason perform(struct lmdb_env *env, struct task *task)
 {
 	const struct task asked = *task;
-	int64_t removed = 0;
+	size_t removed;
 	enum reason reason = attempt(env, task);
 
 	if (reason == REASON_STORE_FULL && task->writes) {
-		enum reason pruned = prune_all(env, task->now_s, &removed);
+		enum reason pruned = prune_many(env, task->now_s, &removed);
 
 		*task = asked;
 		if (removed > 0)
@@ -540,10 +543,15 @@ static enum reason lmdb_tally(struct store *store, int64_t now_s, struct store_t
 
 static enum reason lmdb_prune(struct store *store, int64_t now_s, int64_t *removed)
 {
-	int64_t count = 0;
-	enum reason reason = prune_all(env_of(store), now_s, &count);
+	int64_t total = 0;
+	size_t count;
+	enum reason reason;
 
-	*removed = reason == REASON_NONE ? count : 0;
+	do {
+		reason = prune_many(env_of(store), now_s, &count);
+		total += (int64_t)count;
+	} while (reason == REASON_NONE && count > 0);
+	*removed = reason == REASON_NONE ? total : 0;
 	return reason;
 }
 

@@ -78,8 +78,12 @@ static const char read_script[] = "local left = redis.call('PTTL', KEYS[1])\n"
 				  "return {tonumber(redis.call('GET', KEYS[1])), left}\n";
 
 static const char increment_script[] =
+	"local left = redis.call('PTTL', KEYS[1])\n"
+	"if left < 0 or left > 1000 * tonumber(ARGV[2]) then\n"
+	"redis.call('SET', KEYS[1], '0')\n"
+	"end\n"
 	"local count = redis.call('INCR', KEYS[1])\n"
-	"if redis.call('PTTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end\n"
+	"if count == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end\n"
 	"return {count, redis.call('PTTL', KEYS[1])}\n";
 
 static struct store_redis *redis_of(struct store *store)
@@ -299,8 +303,8 @@ static enum reason ask_counter(struct store_redis *redis, const char *script,
 	redisReply *reply;
 
 	*counter = (struct store_counter){ 0 };
-	enum reason reason = ask(
-		redis, &reply, "EVAL %s 1 %s %lld", script, name.text, (long long)ttl_s);
+	enum reason reason = ask(redis, &reply, "EVAL %s 1 %s %lld %lld", script, name.text,
+		(long long)ttl_s, (long long)ttl_s + STORE_CLOCK_SLACK_S);
 
 	if (reason != REASON_NONE)
 		return reason;
@@ -434,7 +438,7 @@ struct store *store_redis_new(struct str host, struct str port, struct str datab
 	if (redis == NULL)
 		return NULL;
 	*redis = (struct store_redis){
-		.store = { &ops },
+		.store = { .ops = &ops },
 		.port = (int)port_number,
 		.database = database_number,
 	};

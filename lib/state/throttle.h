@@ -5,7 +5,8 @@
  *
  * A window begins with its first failure.  An IPv6 address counts as its /64 network, which is
  * what one host has.  Checking and counting are two steps, so that processes that check at
- * the same moment may let some more through: one each at most.
+ * the same moment may let some more through: one each at most.  After a failure that could not
+ * be counted, a process lets nobody try until it can count again.
  */
 #ifndef STATE_THROTTLE_H
 #define STATE_THROTTLE_H
@@ -38,9 +39,13 @@ NODISCARD enum reason throttle_check(struct store *store, const struct throttle_
 /*
  * throttle_count - it has tried, and failed.
  *
- * Returns REASON_NONE, or one of reason.def's STORE rows.
+ * retry_after_s  [out] as of throttle_check
+ *
+ * Returns REASON_NONE; REASON_THROTTLED: this failure is one too many, so that of several at
+ * the same moment no more than the limit are told that they failed; or one of reason.def's
+ * STORE rows.
  */
 NODISCARD enum reason throttle_count(struct store *store, const struct throttle_limits *limits,
-	const struct throttle_subject *subject, int64_t now_s);
+	const struct throttle_subject *subject, int64_t now_s, int64_t *retry_after_s);
 
 #endif

@@ -429,6 +429,8 @@ def test_init_makes_a_working_configuration(admin, tmp_path):
     text = (demo / "oauth2.yaml").read_text(encoding="utf-8")
     assert 'issuer: "http://localhost:8080"\n' in text
     assert "\nstate: lmdb:state\n" in text
+    assert "\n#throttle: {failures: 10, window: 60}\n" in text
+    assert not re.search("^throttle", text, re.M)
     assert f"client_id: {CLIENT}\n" in output
     secret = init_secret(output)
     assert secret not in text
@@ -1356,7 +1358,7 @@ def with_crit(token, _):
     (keyed_with_the_public_key, "the alg is not the one that the key is for"),
     (with_an_unknown_kid, "no key has this kid"),
     (without_kid, "no key has this kid"),
-    (with_crit, "the header has critical extensions (crit)"),
+    (with_crit, "the header has extensions that change what it means (crit, b64)"),
 ])
 def test_inspect_of_a_forged_token(admin, tmp_path, shop, make, reason):
     good = json.loads(admin.good("-c", "oauth2.yaml", "token", "plain"))["access_token"]
@@ -1378,7 +1380,7 @@ def test_inspect_of_a_forged_token(admin, tmp_path, shop, make, reason):
     ("e30=.e30.e30", "not a compact JWS"),
     ("e30.e30 .e30", "not a compact JWS"),
     (encode(b"[]") + ".e30.e30", "the header is not a JSON object"),
-    (encode(b'{"kid":"a","kid":"b"}') + ".e30.e30", "the header is not a JSON object without repeated"),
+    (encode(b'{"kid":"a","kid":"b"}') + ".e30.e30", "the header is not a JSON object, has repeated members"),
     ("e30." + encode(b"7") + ".e30", "the payload is not a JSON object"),
     (encode(b"\xff") + "." + encode(b"\x1b[31m") + ".e30", "the header is not a JSON object"),
 ])
@@ -1561,6 +1563,106 @@ def test_check_opens_no_state_store(admin, tmp_path, stateful):
     assert names(tmp_path) == before
 
 
+GOOD_SHOP = "oauth2.yaml: ok, 4 clients, 5 scopes, 2 keys\n"
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def obey_modes():
+    """In a child, before the program: the modes of files hold for root, too."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        if os.geteuid() == 0 and libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
+def make_directory(directory, name, bits):
+    (directory / name).mkdir()
+    (directory / name).chmod(bits)
+    return f"lmdb:{name}"
+
+
+def make_link(directory, target):
+    (directory / "link").symlink_to(target)
+    return "lmdb:link"
+
+
+NO_DIRECTORY = "it is not a directory; name another place"
+NO_RIGHT = "this user may not write in it; the one that the server runs as must be allowed to"
+NO_RIGHT_ABOVE = ("this user may not make it in the directory above; the one that the server runs as must be "
+                  "allowed to, or make it yourself")
+NO_PARENT = "the directory above it does not exist; make it first"
+UNUSABLE_STORES = {
+    "a file": (make_a_file, NO_DIRECTORY),
+    "a link to a file": (lambda at: make_link(at, "oauth2.yaml"), NO_DIRECTORY),
+    "a link to nowhere": (lambda at: make_link(at, "nowhere"), NO_DIRECTORY),
+    "a file above it": (lambda at: make_a_file(at) + "/below", "Not a directory"),
+    "not to be written": (lambda at: make_directory(at, "closed", 0o500), NO_RIGHT),
+    "not to be searched": (lambda at: make_directory(at, "closed", 0o600), NO_RIGHT),
+    "not to be read": (lambda at: make_directory(at, "closed", 0o300), NO_RIGHT),
+    "to be made where nobody may": (lambda at: make_directory(at, "closed", 0o500) + "/state", NO_RIGHT_ABOVE),
+    "below what cannot be searched": (lambda at: make_directory(at, "closed", 0o600) + "/state", "Permission denied"),
+    "no parent directory": (lambda _: "lmdb:no/where", NO_PARENT),
+    "no parent directory, and slashes": (lambda _: "lmdb:no//where//", NO_PARENT),
+    "nobody listens": (lambda _: f"redis://127.0.0.1:{free_port()}/0", "the state store does not answer"),
+}
+
+
+@pytest.mark.parametrize("store", UNUSABLE_STORES)
+def test_check_warns_of_a_store_that_cannot_be_used(admin, tmp_path, shop, store):
+    """The warning stands where the value does, among the others, and nothing is made."""
+    make, problem = UNUSABLE_STORES[store]
+    url = make(tmp_path)
+    shop.write_text(f"state: {url}\n" + SHOP.replace("secrets: [{hash", "secrets: [{expires: 2020-01-01, hash", 1),
+                    encoding="utf-8")
+    before = names(tmp_path)
+    output = admin.good("-c", "oauth2.yaml", "check", preexec_fn=obey_modes).splitlines()
+    assert output[0] == f'oauth2.yaml:1:8: warning: "{url}" cannot be used now: {problem}'
+    assert "this secret of \"plain\" has expired" in output[1]
+    assert output[2:] == ["oauth2.yaml: ok, 4 clients, 5 scopes, 2 keys, 2 warnings"]
+    assert names(tmp_path) == before
+    assert admin.run("-c", "oauth2.yaml", "state", preexec_fn=obey_modes).returncode == FAILED
+
+
+@pytest.mark.parametrize("make", [
+    lambda _: "lmdb:state", lambda _: "lmdb:state//", lambda at: f"lmdb:{at}/state",
+    lambda at: make_directory(at, "open", 0o700), lambda at: make_directory(at, "open", 0o700) + "/state",
+    lambda at: make_link(at, "keys"),
+])
+def test_check_is_content_with_a_store(admin, tmp_path, shop, make):
+    """One that is still to be made, and one that is in use."""
+    shop.write_text(f"state: {make(tmp_path)}\n" + SHOP, encoding="utf-8")
+    before = names(tmp_path)
+    assert admin.good("-c", "oauth2.yaml", "check", preexec_fn=obey_modes) == GOOD_SHOP
+    assert names(tmp_path) == before
+    admin.good("-c", "oauth2.yaml", "revoke", shop_token(admin), preexec_fn=obey_modes)
+    assert admin.good("-c", "oauth2.yaml", "check", preexec_fn=obey_modes) == GOOD_SHOP
+
+
+def test_check_of_another_directory(admin, demo):
+    """A relative name is looked for beside the configuration."""
+    (demo[0].parent / "state").rmdir()
+    (demo[0].parent / "state").write_text("", encoding="ascii")
+    line = line_of("state: lmdb", demo[0].read_text(encoding="utf-8"))
+    assert admin.good("-c", "demo/oauth2.yaml", "check").splitlines() == [
+        f'demo/oauth2.yaml:{line}:8: warning: "lmdb:demo/state" cannot be used now: {NO_DIRECTORY}',
+        "demo/oauth2.yaml: ok, 1 client, 1 scope, 1 key, 1 warning"]
+
+
+@pytest.mark.parametrize("value", ["null", ""])
+def test_check_without_a_state_store(admin, shop, value):
+    shop.write_text(f"state: {value}\n" + SHOP, encoding="utf-8")
+    assert admin.good("-c", "oauth2.yaml", "check") == GOOD_SHOP
+    assert "there is no state store" in admin.bad(FAILED, "-c", "oauth2.yaml", "state").stderr
+
+
+def test_init_throttle_can_be_turned_on(admin, demo):
+    """The comment is a good line once its sign is taken away; the sentence before it says when."""
+    text = demo[0].read_text(encoding="utf-8")
+    assert re.search(r"\n# Generated secrets of 256 bits .*\n(# .*\n)*#throttle: ", text)
+    demo[0].write_text(text.replace("\n#throttle: ", "\nthrottle: "), encoding="utf-8")
+    assert admin.good("-c", "demo/oauth2.yaml", "check") == "demo/oauth2.yaml: ok, 1 client, 1 scope, 1 key\n"
+
+
 def test_state_prune(admin, tmp_path, stateful):
     """Two tokens, of which one expires."""
     admin.good("-c", "oauth2.yaml", "revoke", shop_token(admin))
@@ -1599,7 +1701,8 @@ def serve(build, tmp_path):
 
 def test_state_beside_running_servers(admin, tmp_path, stateful, serve):
     """What the servers remember is shown, and what the command revokes they refuse."""
-    stateful.write_text(STATE + SHOP.replace("  plain:\n", "  plain:\n    introspect: true\n"), encoding="utf-8")
+    stateful.write_text(STATE + "throttle: {}\n" + SHOP.replace("  plain:\n", "  plain:\n    introspect: true\n"),
+                        encoding="utf-8")
     at = serve()
     token = shop_token(admin)
 
@@ -1630,6 +1733,7 @@ def test_state_in_redis(admin, tmp_path, shop):
                           stdout=subprocess.DEVNULL) as process:
         try:
             raw.wait_until(lambda: admin.run("-c", "oauth2.yaml", "state").returncode == DONE, 20, "Redis answers")
+            assert admin.good("-c", "oauth2.yaml", "check") == GOOD_SHOP
             token = shop_token(admin)
             admin.good("-c", "oauth2.yaml", "revoke", token)
             assert "it has been revoked" in admin.bad(FAILED, "-c", "oauth2.yaml", "inspect", token).stdout

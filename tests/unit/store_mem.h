@@ -41,6 +41,8 @@ struct store_mem {
 	unsigned call_count;              /* of all kinds */
 	enum reason failure;              /* not REASON_NONE: what each call returns */
 	unsigned failing_call;            /* not 0: only the call with this call_count fails */
+	bool has_no_room;                 /* no counter can be begun */
+	unsigned failing_kinds; /* not 0: only calls of these kinds fail, a bit each */
 };
 
 static inline struct store_mem *store_mem_of(struct store *store)
@@ -54,6 +56,8 @@ static inline enum reason store_mem_begin(struct store_mem *mem, enum store_mem_
 	mem->calls[call]++;
 	mem->call_count++;
 	if (mem->failing_call != 0 && mem->failing_call != mem->call_count)
+		return REASON_NONE;
+	if (mem->failing_kinds != 0 && (mem->failing_kinds & 1U << call) == 0)
 		return REASON_NONE;
 	return mem->failure;
 }
@@ -158,10 +162,14 @@ static inline enum reason store_mem_increment(struct store *store, const struct 
 		return reason;
 	struct store_mem_record *record = store_mem_find(mem, key, now_s);
 
-	if (record != NULL)
-		record->counter.count++;
-	else
+	if (record == NULL && mem->has_no_room)
+		return REASON_STORE_FULL;
+	if (record == NULL)
 		record = store_mem_append(mem, key, expires_s);
+	else if (record->counter.expires_s > expires_s + STORE_CLOCK_SLACK_S)
+		record->counter = (struct store_counter){ 1, expires_s };
+	else
+		record->counter.count++;
 	*counter = record->counter;
 	return REASON_NONE;
 }

@@ -985,6 +985,35 @@ static void test_replay_until_the_end(void **state)
 	check_end();
 }
 
+/* Nor does an assertion come to life again when the operator allows more leeway. */
+static void test_replay_with_more_leeway(void **state)
+{
+	char *jwt = assertion_by(BY_EC, "EC", NULL, "{\"exp\":1640588833}"); /* now + 5 */
+	int64_t removed;
+
+	(void)state;
+	send_assertion(jwt);
+	check_answer(REASON_NONE, ANY, "first");
+	CHECK_NUMBER(fixture.store->records[0].counter.expires_s, NOW_S + 5 + 600 + 1,
+		"exp, and the most leeway that can be configured");
+	ask_now_s = NOW_S + 16;
+	send_assertion(jwt);
+	check_answer(REASON_ASSERTION, REASON_JWT_EXPIRED, "its leeway is over");
+	fixture.snapshot->assertions.leeway_s = 600;
+	for (; ask_now_s <= NOW_S + 605; ask_now_s++) {
+		assert_int_equal(
+			store_prune(fixture.services.store, ask_now_s, &removed), REASON_NONE);
+		send_assertion(jwt);
+		check_answer(REASON_ASSERTION, REASON_JWT_REPLAYED, "more leeway");
+	}
+	send_assertion(jwt);
+	check_answer(REASON_ASSERTION, REASON_JWT_EXPIRED, "too old for any");
+	assert_int_equal(store_prune(fixture.services.store, ask_now_s, &removed), REASON_NONE);
+	CHECK_NUMBER(removed, 1, "then it is forgotten");
+	free(jwt);
+	check_end();
+}
+
 /* What is refused for another reason does not use its jti up. */
 static void test_refused_is_not_used(void **state)
 {
@@ -1204,6 +1233,7 @@ int main(void)
 		TEST(test_five_keys),
 		TEST(test_replay),
 		TEST(test_replay_until_the_end),
+		TEST(test_replay_with_more_leeway),
 		TEST(test_refused_is_not_used),
 		TEST(test_store_fails),
 		TEST(test_choice),

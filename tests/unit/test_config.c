@@ -77,17 +77,23 @@ static struct config *load_depth(const char *text, enum config_depth depth)
 	return config;
 }
 
-/* Load a text and expect these messages. */
-static struct config *load_expecting(
-	const char *text, enum config_depth depth, const char *expected)
+static void expect_messages(const struct config *config, const char *expected)
 {
 	static char memory[MESSAGES_SIZE];
 	struct buf messages = buf_init(memory, sizeof(memory) - 1);
-	struct config *config = load_depth(text, depth);
 
 	write_messages(config, &messages);
 	memory[messages.n] = '\0';
 	assert_string_equal(memory, expected);
+}
+
+/* Load a text and expect these messages. */
+static struct config *load_expecting(
+	const char *text, enum config_depth depth, const char *expected)
+{
+	struct config *config = load_depth(text, depth);
+
+	expect_messages(config, expected);
 	return config;
 }
 
@@ -617,6 +623,7 @@ static void test_subjects(void **state)
 	} cases[] = {
 		{ "subject_dn", "CN=client,O=Example", SUBJECT_DN },
 		{ "subject_dn", "CN=a\\\\, one+UID=1,O=Example,2.5.4.5=x", SUBJECT_DN },
+		{ "subject_dn", "CN = client, O = Example", SUBJECT_DN },
 		{ "san_dns", "client.example.com", SUBJECT_SAN_DNS },
 		{ "san_uri", "spiffe://example.com/client", SUBJECT_SAN_URI },
 		{ "san_ip", "192.0.2.1", SUBJECT_SAN_IP },
@@ -657,19 +664,96 @@ static void test_defaults_with_a_store(void **state)
 	const struct snapshot *s = load_good(SERVER CLIENT STATE, &config);
 
 	(void)state;
-	assert_int_equal(s->throttle.failures, 10);
-	assert_int_equal(s->throttle.address_failures, 100);
+	assert_int_equal(s->throttle.failures + s->throttle.address_failures, 0);
 	assert_true(s->introspection && s->revocation);
 	assert_false(s->takes_certificates);
 	assert_int_equal(s->assertion_algs, 0);
 	config_free(config);
 	s = load_good(SERVER CLIENT "state: redis://127.0.0.1:6379/0\n"
-				    "throttle: {failures: 0}\n"
 				    "endpoints: {introspection: false, revocation: false}\n",
 		&config);
 	assert_text(s->state, "redis://127.0.0.1:6379/0");
-	assert_int_equal(s->throttle.failures + s->throttle.address_failures, 0);
 	assert_false(s->introspection || s->revocation);
+	config_free(config);
+}
+
+/* The throttle is on where it is named; its limits where they are left out. */
+static void test_throttle(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t failures, address_failures, window_s;
+	} cases[] = {
+		{ "", 0, 0, 60 },
+		{ STATE, 0, 0, 60 },
+		{ STATE "throttle: {}\n", 10, 100, 60 },
+		{ STATE "throttle:\n", 10, 100, 60 },
+		{ STATE "throttle: {window: 5}\n", 10, 100, 5 },
+		{ STATE "throttle: {failures: 3}\n", 3, 30, 60 },
+		{ STATE "throttle: {failures: 1000000}\n", 1000000, 10000000, 60 },
+		{ STATE "throttle: {address_failures: 7}\n", 10, 7, 60 },
+		{ STATE "throttle: {address_failures: 0}\n", 10, 0, 60 },
+		{ STATE "throttle: {failures: 0}\n", 0, 0, 60 },
+		{ STATE "throttle: {failures: 0, address_failures: 9}\n", 0, 9, 60 },
+		{ "throttle: {failures: 0}\n", 0, 0, 60 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+		struct config *config;
+
+		snprintf(text, sizeof(text), SERVER CLIENT "%s", cases[i].text);
+		const struct throttle_policy *throttle = &load_good(text, &config)->throttle;
+
+		print_message("%s", cases[i].text);
+		assert_int_equal(throttle->failures, cases[i].failures);
+		assert_int_equal(throttle->address_failures, cases[i].address_failures);
+		assert_int_equal(throttle->window_s, cases[i].window_s);
+		config_free(config);
+	}
+}
+
+/* A state that is said to be none is as good as one that is not named. */
+static void test_no_state(void **state)
+{
+	static const char *const texts[] = { "state: null\n", "state:\n", "state: # later\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		char text[512];
+		struct config *config;
+
+		snprintf(text, sizeof(text), SERVER CLIENT "%s", texts[i]);
+		const struct snapshot *s = load_good(text, &config);
+
+		assert_int_equal(s->state.n, 0);
+		assert_false(s->introspection || s->revocation);
+		config_free(config);
+	}
+}
+
+/* A warning from elsewhere takes its place among the others. */
+static void test_warn(void **state)
+{
+	struct config *config = load_expecting(
+		SERVER "access_token: {reuse: 149}\n" STATE "clients: {}\n", CONFIG_CHECK,
+		"oauth2.yaml:3:16: warning: \"reuse\" is not available in this version\n"
+		"oauth2.yaml:5:1: warning: no client is configured, so nobody can get a "
+		"token\n");
+
+	(void)state;
+	config_warn(config, STR("state"), "it is odd: %s");
+	config_warn(config, STR("throttle"), "it stands nowhere");
+	expect_messages(config,
+		"oauth2.yaml:3:16: warning: \"reuse\" is not available in this version\n"
+		"oauth2.yaml:4:8: warning: it is odd: %s\n"
+		"oauth2.yaml:5:1: warning: no client is configured, so nobody can get a "
+		"token\n");
+	assert_non_null(config_snapshot(config));
+	config_release_text(config);
+	config_warn(config, STR("state"), "nothing is left of its place");
+	assert_int_equal(diag_count(config_diag(config)), 3);
 	config_free(config);
 }
 
@@ -1436,6 +1520,9 @@ int main(void)
 		cmocka_unit_test(test_strong_client),
 		cmocka_unit_test(test_subjects),
 		cmocka_unit_test(test_defaults_with_a_store),
+		cmocka_unit_test(test_throttle),
+		cmocka_unit_test(test_no_state),
+		cmocka_unit_test(test_warn),
 		cmocka_unit_test(test_strong_warnings),
 		cmocka_unit_test(test_introspect_without_an_endpoint),
 		cmocka_unit_test(test_network_file_system),

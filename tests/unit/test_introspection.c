@@ -363,6 +363,89 @@ static void test_revocation(void **state)
 	check_end();
 }
 
+/* A token of SECOND, or of another client of ours, with changes to its claims; for free(). */
+static char *token_with(const char *patch)
+{
+	const struct maker ours = { fixture.snapshot->keyring.active->pkey, JOSE_ALG_ES256,
+		STR("") };
+	char *claims = make_json(
+		"{\"sub\":\"SECOND\",\"aud\":\"SECOND\",\"nbf\":1640588828,\"iss\":"
+		"\"" FIXTURE_ISSUER "\",\"exp\":1640592428,\"iat\":1640588828,\"jti\":\"j\"}",
+		patch);
+	char *token = make_jws(
+		&ours, "{\"kid\":\"2026-11\",\"typ\":\"JWT\",\"alg\":\"ES256\"}", claims);
+
+	free(claims);
+	return token;
+}
+
+static void check_flaw(const char *token, enum reason cause, const char *name)
+{
+	check_inactive(token, name);
+	CHECK_REASON(audit.cause, cause, name);
+	CHECK_TEXT(audit.jti, STR("j"), name);
+}
+
+/* One that is not valid yet is inactive until the leeway before its nbf, and can be revoked. */
+static void test_early(void **state)
+{
+	char *token = token_with("{\"nbf\":1640589828}"); /* in 1,000 s */
+	char *no_time = token_with("{\"nbf\":\"1640588828\"}");
+
+	(void)state;
+	check_flaw(token, REASON_JWT_EARLY, "in 1,000 seconds");
+	check_flaw(no_time, REASON_JWT_EARLY, "nbf is a text");
+	ask_now_s = NOW_S + 989;
+	check_flaw(token, REASON_JWT_EARLY, "in 11 seconds");
+	ask_now_s = NOW_S + 990;
+	CHECK(is_active(token), "in 10 seconds, the leeway");
+	fixture.snapshot->assertions.leeway_s = 0;
+	ask_now_s = NOW_S + 999;
+	check_flaw(token, REASON_JWT_EARLY, "no leeway");
+	ask_now_s = NOW_S + 1000;
+	CHECK(is_active(token), "no leeway");
+	ask_now_s = NOW_S;
+	revoke(AS("SECOND"), token, "before it is valid");
+	CHECK_REASON(audit.cause, REASON_NONE, "before it is valid");
+	CHECK_TEXT(audit.jti, STR("j"), "before it is valid");
+	CHECK_NUMBER(fixture.store->record_count, 1, "before it is valid");
+	check_flaw(token, REASON_TOKEN_REVOKED, "at once");
+	ask_now_s = NOW_S + 1000;
+	check_flaw(token, REASON_TOKEN_REVOKED, "when it would be valid");
+	ask_now_s = NOW_S + 3599;
+	check_flaw(token, REASON_TOKEN_REVOKED, "until it expires");
+	free(token);
+	free(no_time);
+	check_end();
+}
+
+/* A client that was disabled or taken away: its tokens are good for nothing. */
+static void test_client_gone(void **state)
+{
+	char *token = token_with(NULL);
+	char *gone = token_with("{\"sub\":\"GONE\"}");
+	char *rfc9068 = token_with("{\"sub\":\"x\",\"client_id\":\"GONE\"}");
+
+	(void)state;
+	CHECK(is_active(token), "before");
+	fixture_client(&fixture, "SECOND")->enabled = false;
+	check_flaw(token, REASON_CLIENT_DISABLED, "disabled");
+	fixture_client(&fixture, "SECOND")->enabled = true;
+	CHECK(is_active(token), "enabled again");
+	check_flaw(gone, REASON_CLIENT_UNKNOWN, "taken away");
+	check_flaw(rfc9068, REASON_CLIENT_UNKNOWN, "taken away, RFC 9068");
+	revoke(AS("SECOND"), token, "revoked");
+	fixture_client(&fixture, "SECOND")->enabled = false;
+	check_flaw(token, REASON_TOKEN_REVOKED, "revoked, then disabled");
+	fixture.store->failure = REASON_STORE;
+	ask_at("/introspect", AS("API"), gone);
+	check_refused(REASON_STORE, "the store fails");
+	free(token);
+	free(gone);
+	free(rfc9068);
+	check_end();
+}
+
 /* A disabled client's answer, other methods, other errors. */
 static void test_refusals(void **state)
 {
@@ -503,6 +586,8 @@ int main(void)
 		TEST(test_forged),
 		TEST(test_expiry),
 		TEST(test_revocation),
+		TEST(test_early),
+		TEST(test_client_gone),
 		TEST(test_refusals),
 		TEST(test_not_offered),
 		TEST(test_store_fails),

@@ -87,20 +87,75 @@ static void test_round_trip(void **state)
 	check_end();
 }
 
-/* The clock of another machine may go ahead of ours by the leeway. */
-static void test_clock(void **state)
+/* Ours is also what is not valid yet; whether it is, is a question of its own. */
+static void test_early(void **state)
 {
-	struct str token;
+	static const struct {
+		const char *nbf; /* as JSON; NULL: none */
+		bool early;
+	} rows[] = {
+		{ NULL, false },
+		{ "1640588828", false },
+		{ "1640588829", true },
+		{ "1640588828.5", false },
+		{ "1640589127", true },
+		{ "1740589127", true },
+		{ "-1", true },
+		{ "0", false },
+		{ "1e300", true },
+		{ "\"1640588828\"", true },
+		{ "\"\"", true },
+		{ "[]", true },
+		{ "true", true },
+	};
+	struct maker maker;
 
 	(void)state;
 	fixture_use_key(&fixture, JOSE_ALG_ES256);
 	fixture_seal(&fixture);
-	token = mint(PROFILE_CIAM);
-	CHECK_REASON(verify(token, NOW_S - 10, "leeway"), REASON_NONE, "leeway");
-	CHECK_REASON(verify(token, NOW_S - 11, "beyond"), REASON_JWT_EARLY, "beyond");
-	fixture.snapshot->assertions.leeway_s = 0;
-	CHECK_REASON(verify(token, NOW_S - 1, "no leeway"), REASON_JWT_EARLY, "no leeway");
-	CHECK_REASON(verify(token, NOW_S, "no leeway"), REASON_NONE, "no leeway");
+	maker = (struct maker){ fixture.snapshot->keyring.active->pkey, JOSE_ALG_ES256,
+		STR("") };
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *name = rows[i].nbf ? rows[i].nbf : "none";
+		char claims[512];
+		struct issued issued;
+		char *token;
+
+		snprintf(claims, sizeof(claims),
+			"{%s%s%s\"iss\":\"" FIXTURE_ISSUER
+			"\",\"sub\":\"CLIENT\",\"jti\":\"j\",\"exp\":1640589128}",
+			rows[i].nbf ? "\"nbf\":" : "", rows[i].nbf ? rows[i].nbf : "",
+			rows[i].nbf ? "," : "");
+		token = make_jws(&maker,
+			"{\"typ\":\"JWT\",\"alg\":\"ES256\",\"kid\":\"2026-11\"}", claims);
+		CHECK_REASON(issued_verify(fixture.snapshot, str_of(token), NOW_S,
+				     fixture.arena, &issued),
+			REASON_NONE, name);
+		CHECK_NUMBER(issued_is_early(&issued, NOW_S), rows[i].early, name);
+		issued_clear(&issued);
+		free(token);
+	}
+	check_end();
+}
+
+/* What mint makes holds from its moment on. */
+static void test_clock(void **state)
+{
+	(void)state;
+	fixture_use_key(&fixture, JOSE_ALG_ES256);
+	fixture_seal(&fixture);
+	for (int profile = 0; profile < PROFILE__MAX; profile++) {
+		struct str token = mint((enum token_profile)profile);
+		struct issued issued;
+
+		CHECK_REASON(issued_verify(fixture.snapshot, token, NOW_S - 1000, fixture.arena,
+				     &issued),
+			REASON_NONE, "long before");
+		CHECK_NUMBER(issued_is_early(&issued, NOW_S - 1), profile == PROFILE_CIAM,
+			"RFC 9068 has no nbf");
+		CHECK(!issued_is_early(&issued, NOW_S), "now");
+		issued_clear(&issued);
+	}
 	check_end();
 }
 
@@ -177,7 +232,8 @@ static void test_claims(void **state)
 		{ "no exp", NULL, "{\"exp\":null}", REASON_JWT_EXPIRY },
 		{ "exp is 1e300", NULL, "{\"exp\":1e300}", REASON_JWT_EXPIRY },
 		{ "expired", NULL, "{\"exp\":1640588828}", REASON_JWT_EXPIRED },
-		{ "early", NULL, "{\"nbf\":1640588839}", REASON_JWT_EARLY },
+		{ "early", NULL, "{\"nbf\":1640588839}", REASON_NONE },
+		{ "nbf is no time", NULL, "{\"nbf\":\"x\"}", REASON_NONE },
 	};
 	struct maker maker;
 
@@ -261,6 +317,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),
+		TEST(test_early),
 		TEST(test_clock),
 		TEST(test_keys),
 		TEST(test_claims),

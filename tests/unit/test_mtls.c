@@ -289,9 +289,9 @@ static void test_rows(void **state)
 		{ "a secret without a certificate", SECRET_AS("SECRET_OR_DN"), PAPER__MAX, NULL,
 			REASON_NONE },
 		{ "a certificate and a secret", SECRET_AS("SECRET_OR_DN"), PAPER_CLIENT,
-			"SUCCESS", REASON_AUTH_MULTIPLE },
+			"SUCCESS", REASON_AUTH_CERTIFICATE },
 		{ "a certificate, and a secret that is no method", SECRET_AS("DN"),
-			PAPER_CLIENT, "SUCCESS", REASON_AUTH_MULTIPLE },
+			PAPER_CLIENT, "SUCCESS", REASON_AUTH_CERTIFICATE },
 		{ "a secret that is no method", SECRET_AS("DN"), PAPER__MAX, NULL,
 			REASON_AUTH_METHOD },
 	};
@@ -528,6 +528,48 @@ static void test_bound(void **state)
 	check_end();
 }
 
+/* The other endpoints are for it no less. */
+static void test_bound_elsewhere(void **state)
+{
+	static const char *const paths[] = { "/introspect", "/revoke" };
+	static char certificate[MAKE_MAX];
+	struct ask ask = { .body = TEXT(
+				   "token=x&client_id=BOUND&client_secret=" FIXTURE_SECRET) };
+
+	(void)state;
+	snprintf(certificate, sizeof(certificate), "SSL_CLIENT_CERT=%s", pems[PAPER_SELF]);
+	fixture_client(&fixture, "BOUND")->may_introspect = true;
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		ask.path = paths[i];
+		ask.more[0] = NULL;
+		ask_send(&ask);
+		ask_check_error(REASON_CERTIFICATE_MISSING, paths[i]);
+		ask.more[0] = certificate;
+		ask.more[1] = "SSL_CLIENT_VERIFY=NONE";
+		ask_send(&ask);
+		ask_check_error(REASON_CERTIFICATE_MISSING, paths[i]);
+		ask.more[1] = "SSL_CLIENT_VERIFY=FAILED:x";
+		ask_send(&ask);
+		CHECK_REASON(audit.reason, REASON_NONE, paths[i]);
+		CHECK_NUMBER(response.status, 200, paths[i]);
+	}
+	check_end();
+}
+
+/* The client is told what it is told of any two methods. */
+static void test_two_methods_are_alike(void **state)
+{
+	const struct reason_info *one = reason_info(REASON_AUTH_CERTIFICATE);
+	const struct reason_info *other = reason_info(REASON_AUTH_MULTIPLE);
+
+	(void)state;
+	CHECK_NUMBER(one->status, 400, "status");
+	CHECK_NUMBER(one->status, other->status, "status");
+	CHECK_TEXT(str_of(one->error), str_of(other->error), "error");
+	CHECK_TEXT(str_of(one->description), str_of(other->description), "description");
+	check_end();
+}
+
 /* A proof for the token endpoint, as a variable, in static memory. */
 static const char *proof_variable(const char *jti)
 {
@@ -635,6 +677,8 @@ int main(void)
 		TEST(test_bad_forms),
 		TEST(test_headers),
 		TEST(test_bound),
+		TEST(test_bound_elsewhere),
+		TEST(test_two_methods_are_alike),
 		TEST(test_bound_twice),
 		TEST(test_bound_by_assertion),
 		TEST(test_audit),

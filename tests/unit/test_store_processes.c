@@ -2,6 +2,7 @@
 /* The LMDB store between processes: races, processes that are killed, a disk that is full. */
 #include "store_fixture.h"
 
+#include "state/throttle.h"
 #include "util/random.h"
 
 #include <poll.h>
@@ -91,6 +92,68 @@ static void test_race(void **state)
 	CHECK_REASON(store_tally(store, NOW_S, &tally), REASON_NONE, "tally");
 	CHECK_NUMBER(tally.counts[STORE_REPLAY], RACED_KEYS, "tally");
 	store_free(store);
+	check_end();
+}
+
+static const struct throttle_limits limits = {
+	.failures = 3, .address_failures = 100, .window_s = 60
+};
+
+/* Be let through, wait until all were, and fail; the exit status is what came of that. */
+static int fail_at_once(int gate, int let_through)
+{
+	struct throttle_subject subject = { .client_id = STR("A") };
+	struct store *store = open_store();
+	int64_t wait_s;
+	char byte = 0;
+
+	alarm(PATIENCE_S);
+	if (throttle_check(store, &limits, &subject, NOW_S, &wait_s) != REASON_NONE ||
+		write(let_through, &byte, 1) != 1 || read(gate, &byte, 1) != 0)
+		return 2;
+	enum reason reason = throttle_count(store, &limits, &subject, NOW_S, &wait_s);
+
+	store_free(store);
+	if (reason == REASON_NONE)
+		return wait_s == 0 ? 0 : 2;
+	return reason == REASON_THROTTLED && wait_s == limits.window_s ? 1 : 2;
+}
+
+/* Of those that fail at the same moment, no more than the limit get to know. */
+static void test_throttle_race(void **state)
+{
+	pid_t pids[PROCESSES];
+	unsigned results[3] = { 0 };
+	int gate[2], let_through[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(let_through, O_CLOEXEC), 0);
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] != 0)
+			continue;
+		close(gate[1]);
+		_exit(fail_at_once(gate[0], let_through[1]));
+	}
+	close(let_through[1]);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		CHECK_NUMBER(read(let_through[0], &byte, 1), 1, "all are let through");
+	close(gate[1]);
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		int status;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		results[WIFEXITED(status) && WEXITSTATUS(status) < 2 ? WEXITSTATUS(status)
+								     : 2]++;
+	}
+	close(gate[0]);
+	close(let_through[0]);
+	CHECK_NUMBER(results[0], 3, "told that they failed");
+	CHECK_NUMBER(results[1], PROCESSES - 3, "told to wait");
+	CHECK_NUMBER(results[2], 0, "anything else");
 	check_end();
 }
 
@@ -316,6 +379,7 @@ static void test_two(void **state)
 			break;
 		usleep(50000);
 		remove_tree(store_path);
+		assert_int_equal(mkdir(store_path, 0700), 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	CHECK_NUMBER(status, 0, "the other process");
@@ -527,6 +591,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_race),
 		TEST(test_count_race),
+		TEST(test_throttle_race),
 		TEST(test_kill),
 		TEST(test_two),
 		TEST(test_data_removed),

@@ -226,9 +226,38 @@ static void test_counter(void **state)
 	CHECK_REASON(store->ops->read(store, &key, now_s, &counter), REASON_NONE, "read");
 	CHECK_NUMBER(counter.count, 3, "read");
 	CHECK(counter.expires_s >= now_s + 98 && counter.expires_s <= now_s + 100, "read");
-	CHECK_REASON(store->ops->increment(store, &key, now_s - 1, now_s, &counter),
-		REASON_NONE, "there is one already");
-	CHECK_NUMBER(counter.count, 4, "there is one already");
+	store_free(store);
+	check_end();
+}
+
+/* One that lasts longer than it should was begun by a clock that was ahead. */
+static void test_counter_too_long(void **state)
+{
+	struct store *store = open_store(&server, "0");
+	struct store_key key = make_key(STORE_THROTTLE, 1);
+	struct store_counter counter;
+	int64_t now_s = now();
+
+	(void)state;
+	for (int64_t i = 1; i <= 3; i++) {
+		CHECK_REASON(store->ops->increment(store, &key, now_s + 1000, now_s, &counter),
+			REASON_NONE, "long");
+		CHECK_NUMBER(counter.count, i, "long");
+	}
+	for (int64_t i = 1; i <= 2; i++) {
+		CHECK_REASON(store->ops->increment(store, &key, now_s + 60, now_s, &counter),
+			REASON_NONE, "anew");
+		CHECK_NUMBER(counter.count, i, "anew");
+		CHECK(counter.expires_s >= now_s + 58 && counter.expires_s <= now_s + 60,
+			"anew");
+	}
+	CHECK_REASON(store->ops->read(store, &key, now_s, &counter), REASON_NONE, "read");
+	CHECK_NUMBER(counter.count, 2, "read");
+	CHECK(counter.expires_s <= now_s + 60, "read");
+	CHECK_REASON(store->ops->increment(store, &key, now_s + 1000, now_s, &counter),
+		REASON_NONE, "and not made longer");
+	CHECK_NUMBER(counter.count, 3, "and not made longer");
+	CHECK(counter.expires_s <= now_s + 60, "and not made longer");
 	store_free(store);
 	check_end();
 }
@@ -247,6 +276,10 @@ static void test_counter_over(void **state)
 	CHECK_NUMBER(counter.count, 1, "over at once");
 	CHECK_NUMBER(counter.expires_s, now_s, "over at once");
 	CHECK_NUMBER(redis_server_number(&server, "DBSIZE", ""), 0, "nothing is left");
+	CHECK_NUMBER(increment(store, 1), 1, "one with an end");
+	CHECK_REASON(store->ops->increment(store, &key, now_s - 1, now_s, &counter),
+		REASON_NONE, "begun anew, and over at once");
+	CHECK_NUMBER(counter.count, 1, "begun anew, and over at once");
 	store_free(store);
 	check_end();
 }
@@ -272,6 +305,7 @@ static void test_counter_without_end(void **state)
 	with_first_name("PERSIST %s");
 	CHECK_REASON(store->ops->read(store, &key, now(), &counter), REASON_NONE, "read");
 	CHECK_NUMBER(counter.count, 0, "does not count");
+	CHECK_NUMBER(increment(store, 1), 1, "begun anew");
 	CHECK_NUMBER(increment(store, 1), 2, "goes on");
 	CHECK_REASON(store->ops->read(store, &key, now(), &counter), REASON_NONE, "read");
 	CHECK_NUMBER(counter.count, 2, "counts");
@@ -1039,6 +1073,7 @@ int main(void)
 		cmocka_unit_test_setup(test_names, empty),
 		cmocka_unit_test_setup(test_binary, empty),
 		cmocka_unit_test_setup(test_counter, empty),
+		cmocka_unit_test_setup(test_counter_too_long, empty),
 		cmocka_unit_test_setup(test_counter_over, empty),
 		cmocka_unit_test_setup(test_counter_without_end, empty),
 		cmocka_unit_test_setup(test_over, empty),

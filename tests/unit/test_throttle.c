@@ -23,9 +23,14 @@ static struct throttle_subject subject_of(const char *client_id, const char *add
 static void fail_times(struct store_mem *mem, const struct throttle_limits *limits,
 	const struct throttle_subject *subject, int64_t now_s, unsigned times)
 {
-	for (unsigned i = 0; i < times; i++)
-		assert_int_equal(
-			throttle_count(&mem->store, limits, subject, now_s), REASON_NONE);
+	for (unsigned i = 0; i < times; i++) {
+		int64_t wait_s = 77;
+		enum reason reason = throttle_count(
+			&mem->store, limits, subject, now_s, &wait_s);
+
+		assert_true(reason == REASON_NONE || reason == REASON_THROTTLED);
+		assert_int_equal(wait_s > 0, reason == REASON_THROTTLED);
+	}
 }
 
 /* Seconds to wait; 0 if it may try. */
@@ -228,12 +233,227 @@ static void test_failure(void **state)
 		CHECK_NUMBER(wait_s, 0, "check");
 		mem->failure = REASON_STORE_FULL;
 		mem->call_count = 0;
-		CHECK_REASON(throttle_count(&mem->store, &usual, &subject, NOW_S),
+		wait_s = 77;
+		CHECK_REASON(throttle_count(&mem->store, &usual, &subject, NOW_S, &wait_s),
 			REASON_STORE_FULL, "count");
+		CHECK_NUMBER(wait_s, 0, "count");
 		mem->failure = REASON_NONE;
 		CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S), WINDOW_S, "afterwards");
 		store_free(&mem->store);
 	}
+	check_end();
+}
+
+/* Several that were let through at the same moment: as many as the limit are told so. */
+static void test_at_once(void **state)
+{
+	static const struct {
+		const char *name;
+		struct throttle_limits limits;
+		const char *ids[8];
+		unsigned told; /* that they failed; the others, that they are throttled */
+	} rows[] = {
+		{ "one client", { 3, 100, WINDOW_S }, { "A", "A", "A", "A", "A", "A", "A" },
+			3 },
+		{ "one address", { 3, 5, WINDOW_S }, { "A", "B", "C", "D", "E", "F", "G" }, 5 },
+		{ "both", { 3, 5, WINDOW_S }, { "A", "B", "A", "A", "A", "B", "B" }, 4 },
+		{ "nobody", { 3, 5, WINDOW_S }, { "", "", "", "", "", "", "" }, 5 },
+		{ "no limit of addresses", { 1, 0, WINDOW_S }, { "A", "A", "B", "B", "C" }, 3 },
+		{ "no limit of clients", { 0, 1, WINDOW_S }, { "A", "B", "A", "B", "C" }, 1 },
+		{ "no limit", { 0, 0, WINDOW_S }, { "A", "A", "A", "A", "A" }, 5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct store_mem *mem = store_mem_new();
+		unsigned told = 0;
+
+		for (size_t j = 0; rows[i].ids[j]; j++) {
+			struct throttle_subject subject = subject_of(
+				rows[i].ids[j], "192.0.2.1");
+
+			CHECK_NUMBER(wait_of(mem, &rows[i].limits, &subject, NOW_S), 0,
+				rows[i].name);
+		}
+		for (size_t j = 0; rows[i].ids[j]; j++) {
+			struct throttle_subject subject = subject_of(
+				rows[i].ids[j], "192.0.2.1");
+			int64_t wait_s = 77;
+			enum reason reason = throttle_count(&mem->store, &rows[i].limits,
+				&subject, NOW_S + (int64_t)j, &wait_s);
+
+			told += reason == REASON_NONE;
+			if (reason != REASON_NONE)
+				CHECK_REASON(reason, REASON_THROTTLED, rows[i].name);
+			CHECK(reason == REASON_NONE ? wait_s == 0
+						    : wait_s > 0 && wait_s <= WINDOW_S,
+				rows[i].name);
+		}
+		CHECK_NUMBER(told, rows[i].told, rows[i].name);
+		store_free(&mem->store);
+	}
+	check_end();
+}
+
+/* The wait that counting tells is the longest of both, from the first failure on. */
+static void test_count_tells_wait(void **state)
+{
+	struct throttle_subject first = subject_of("A", "192.0.2.1");
+	struct throttle_subject second = subject_of("B", "192.0.2.1");
+	struct store_mem *mem = store_mem_new();
+	int64_t wait_s;
+
+	(void)state;
+	fail_times(mem, &usual, &first, NOW_S, 5);
+	fail_times(mem, &usual, &second, NOW_S + 20, 3);
+	CHECK_REASON(throttle_count(&mem->store, &usual, &second, NOW_S + 25, &wait_s),
+		REASON_THROTTLED, "the pair is longer");
+	CHECK_NUMBER(wait_s, 55, "the pair is longer");
+	CHECK_REASON(throttle_count(&mem->store, &usual, &first, NOW_S + 25, &wait_s),
+		REASON_THROTTLED, "they end at once");
+	CHECK_NUMBER(wait_s, 35, "they end at once");
+	CHECK_REASON(throttle_count(&mem->store, &usual, &first, NOW_S + 60, &wait_s),
+		REASON_NONE, "over");
+	CHECK_NUMBER(wait_s, 0, "over");
+	store_free(&mem->store);
+	check_end();
+}
+
+/* A window that a clock began which was ahead; and one of a policy that allowed longer ones. */
+static void test_clock_ahead(void **state)
+{
+	static const int64_t ahead_s[] = { 60, 86400, 315360000 };
+	struct throttle_subject subject = subject_of("A", "192.0.2.1");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ahead_s); i++) {
+		struct store_mem *mem = store_mem_new();
+
+		fail_times(mem, &usual, &subject, NOW_S + ahead_s[i], 9);
+		CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S + ahead_s[i]), WINDOW_S,
+			"by that clock");
+		CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S), 0, "it does not count");
+		fail_times(mem, &usual, &subject, NOW_S, 1);
+		CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S), 0, "begun anew");
+		fail_times(mem, &usual, &subject, NOW_S, 2);
+		CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S), WINDOW_S, "begun anew");
+		CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S + WINDOW_S), 0, "it ends");
+		store_free(&mem->store);
+	}
+	check_end();
+}
+
+static enum reason check_once(struct store_mem *mem, int64_t now_s)
+{
+	struct throttle_subject subject = subject_of("B", "192.0.2.2");
+	int64_t wait_s = 77;
+	enum reason reason = throttle_check(&mem->store, &usual, &subject, now_s, &wait_s);
+
+	CHECK_NUMBER(wait_s, 0, "no wait is known");
+	return reason;
+}
+
+/* A store that can be read, but not written, lets nobody try after the first failure. */
+static void test_cannot_count(void **state)
+{
+	struct throttle_subject subject = subject_of("A", "192.0.2.1");
+	struct store_mem *mem = store_mem_new();
+	int64_t wait_s = 77;
+
+	(void)state;
+	mem->failing_kinds = 1U << STORE_MEM_INCREMENT;
+	mem->failure = REASON_STORE_FULL;
+	CHECK_REASON(check_once(mem, NOW_S), REASON_NONE, "nobody has failed");
+	CHECK_NUMBER(mem->calls[STORE_MEM_INCREMENT], 0, "no probe without need");
+	CHECK_REASON(throttle_count(&mem->store, &usual, &subject, NOW_S, &wait_s),
+		REASON_STORE_FULL, "not counted");
+	CHECK_NUMBER(wait_s, 0, "not counted");
+	for (int64_t i = 0; i < 9; i++) {
+		unsigned reads = mem->calls[STORE_MEM_READ];
+
+		mem->failure = i % 2 == 0 ? REASON_STORE_FULL : REASON_STORE_OPEN;
+		CHECK_REASON(check_once(mem, NOW_S + 100 * i), mem->failure, "anybody");
+		CHECK_NUMBER(mem->calls[STORE_MEM_READ], reads, "nothing else is asked");
+	}
+	mem->failure = REASON_NONE;
+	unsigned increments = mem->calls[STORE_MEM_INCREMENT];
+
+	CHECK_REASON(check_once(mem, NOW_S), REASON_NONE, "it counts again");
+	CHECK_NUMBER(mem->calls[STORE_MEM_INCREMENT], increments + 1, "one probe");
+	CHECK_REASON(check_once(mem, NOW_S), REASON_NONE, "normal");
+	CHECK_NUMBER(mem->calls[STORE_MEM_INCREMENT], increments + 1, "no more probes");
+	CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S), 0, "the probe is nobody's failure");
+	fail_times(mem, &usual, &subject, NOW_S, 3);
+	CHECK_NUMBER(wait_of(mem, &usual, &subject, NOW_S), WINDOW_S, "normal");
+	store_free(&mem->store);
+	check_end();
+}
+
+/* Also if only one of the two counters cannot be raised; a failure that counts mends it. */
+static void test_cannot_count_one(void **state)
+{
+	struct throttle_subject subject = subject_of("A", "192.0.2.1");
+
+	(void)state;
+	for (unsigned n = 1; n <= 2; n++) {
+		struct store_mem *mem = store_mem_new();
+		int64_t wait_s;
+
+		mem->failure = REASON_STORE;
+		mem->failing_call = n;
+		CHECK_REASON(throttle_count(&mem->store, &usual, &subject, NOW_S, &wait_s),
+			REASON_STORE, "one fails");
+		mem->failing_call = 0;
+		CHECK_REASON(check_once(mem, NOW_S), REASON_STORE, "anybody");
+		mem->failure = REASON_NONE;
+		CHECK_REASON(throttle_count(&mem->store, &usual, &subject, NOW_S, &wait_s),
+			REASON_NONE, "one who was let through before");
+		unsigned increments = mem->calls[STORE_MEM_INCREMENT];
+
+		CHECK_REASON(check_once(mem, NOW_S), REASON_NONE, "normal");
+		CHECK_NUMBER(mem->calls[STORE_MEM_INCREMENT], increments, "no probe");
+		store_free(&mem->store);
+	}
+	check_end();
+}
+
+/* A store that is full can still raise the counters that it has: that proves nothing. */
+static void test_no_room(void **state)
+{
+	struct throttle_subject subject = subject_of("A", "192.0.2.1");
+	struct store_mem *mem = store_mem_new();
+	unsigned tried = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		int64_t wait_s;
+
+		mem->has_no_room = i != 1;
+		if (throttle_check(&mem->store, &usual, &subject, NOW_S, &wait_s) !=
+			REASON_NONE)
+			continue;
+		tried++;
+		mem->has_no_room = true;
+		CHECK_REASON(throttle_count(&mem->store, &usual, &subject, NOW_S, &wait_s),
+			REASON_STORE_FULL, "not counted");
+	}
+	CHECK(tried <= 2, "nobody tries while there is no room for a failure");
+	store_free(&mem->store);
+	check_end();
+}
+
+/* One who is throttled was counted. */
+static void test_throttled_is_counted(void **state)
+{
+	struct throttle_subject subject = subject_of("A", "192.0.2.1");
+	struct store_mem *mem = store_mem_new();
+
+	(void)state;
+	fail_times(mem, &usual, &subject, NOW_S, 4);
+	mem->failing_kinds = 1U << STORE_MEM_INCREMENT;
+	mem->failure = REASON_STORE;
+	CHECK_REASON(check_once(mem, NOW_S), REASON_NONE, "no probe");
+	store_free(&mem->store);
 	check_end();
 }
 
@@ -250,7 +470,7 @@ static enum reason read_ending(struct store *store, const struct store_key *key,
 static void test_at_least_a_second(void **state)
 {
 	static const struct store_ops ops = { .read = read_ending };
-	struct store store = { &ops };
+	struct store store = { .ops = &ops };
 	struct throttle_subject subject = subject_of("A", "192.0.2.1");
 	int64_t wait_s;
 
@@ -286,6 +506,13 @@ int main(void)
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_at_once),
+		cmocka_unit_test(test_count_tells_wait),
+		cmocka_unit_test(test_clock_ahead),
+		cmocka_unit_test(test_cannot_count),
+		cmocka_unit_test(test_cannot_count_one),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_throttled_is_counted),
 		cmocka_unit_test(test_at_least_a_second),
 		cmocka_unit_test(test_kind),
 	};

@@ -3,6 +3,8 @@
 #include "ask.h"
 #include "makers.h"
 
+#include "state/throttle.h"
+
 #define WINDOW_S 60
 #define POST_AS(id, secret) GRANT "&client_id=" id "&client_secret=" secret
 #define GOOD_AS(id) POST_AS(id, FIXTURE_SECRET)
@@ -10,6 +12,10 @@
 
 /* How often credentials of any kind were looked at. */
 static unsigned looked;
+
+/* Failures of A that others count while a secret is looked at. */
+static unsigned meanwhile;
+static void fail_meanwhile(void);
 
 enum reason __real_credential_check(struct credential_checker *checker,
 	const struct failure_price *price, const struct credential_claim *claim,
@@ -29,6 +35,7 @@ enum reason __wrap_credential_check(struct credential_checker *checker,
 	const struct secret **matched)
 {
 	looked++;
+	fail_meanwhile();
 	return __real_credential_check(checker, price, claim, matched);
 }
 
@@ -54,6 +61,7 @@ static int open_fixture(void **state)
 	(void)state;
 	ask_now_s = NOW_S;
 	looked = 0;
+	meanwhile = 0;
 	pkey = support_key(KEY_EC);
 	fixture_open(&fixture);
 	fixture_use_key(&fixture, JOSE_ALG_ES256);
@@ -61,12 +69,16 @@ static int open_fixture(void **state)
 	fixture.snapshot->throttle = (struct throttle_policy){ 3, 8, WINDOW_S };
 	fixture_add(&fixture, "A")->may_introspect = true;
 	fixture_add(&fixture, "B");
+	fixture_add(&fixture, "first-client");
 	fixture_add(&fixture, "DISABLED")->enabled = false;
 	client = fixture_add(&fixture, "KEY");
 	client->auth_methods = AUTH_BIT(AUTH_PRIVATE_KEY_JWT);
 	fixture_register(&fixture, client, pkey, JOSE_ALG_NONE, NULL);
 	client = fixture_add(&fixture, "TLS");
 	client->auth_methods = AUTH_BIT(AUTH_TLS);
+	client->subject = (struct certificate_subject){ SUBJECT_DN, STR("CN=a") };
+	client = fixture_add(&fixture, "BOTH");
+	client->auth_methods |= AUTH_BIT(AUTH_TLS);
 	client->subject = (struct certificate_subject){ SUBJECT_DN, STR("CN=a") };
 	fixture_seal(&fixture);
 	return 0;
@@ -78,6 +90,21 @@ static int close_fixture(void **state)
 	fixture_close(&fixture);
 	EVP_PKEY_free(pkey);
 	return 0;
+}
+
+static void fail_meanwhile(void)
+{
+	const struct throttle_limits limits = { 3, 8, WINDOW_S };
+	struct throttle_subject subject = { .client_id = STR("A") };
+	int64_t wait_s;
+
+	assert_true(netaddr_parse(STR("192.0.2.7"), &subject.address));
+	for (; meanwhile > 0; meanwhile--) {
+		enum reason reason = throttle_count(
+			fixture.services.store, &limits, &subject, ask_now_s, &wait_s);
+
+		assert_true(reason == REASON_NONE || reason == REASON_THROTTLED);
+	}
 }
 
 static void send_from(const char *body, const char *address)
@@ -261,7 +288,7 @@ static void test_assertion(void **state)
 	check_end();
 }
 
-/* A replayed assertion is a failure like others. */
+/* Whoever sends a good assertion again guesses nothing. */
 static void test_replay(void **state)
 {
 	char *body = strdup(assertion_body(FIXTURE_ISSUER));
@@ -270,9 +297,13 @@ static void test_replay(void **state)
 	assert_non_null(body);
 	send_body(body);
 	ask_check_token("first");
-	fail_times(3, body, NULL, REASON_ASSERTION);
-	send_body(body);
-	check_throttled(WINDOW_S, "then");
+	for (unsigned i = 0; i < 20; i++) {
+		send_body(body);
+		ask_check_refusal(REASON_ASSERTION, REASON_JWT_REPLAYED, "again");
+	}
+	CHECK_NUMBER(fixture.store->calls[STORE_MEM_INCREMENT], 0, "nothing is counted");
+	send_body(assertion_body(FIXTURE_ISSUER));
+	ask_check_token("another one");
 	free(body);
 	check_end();
 }
@@ -295,6 +326,37 @@ static void test_certificate(void **state)
 	looked = 0;
 	ask_send(&ask);
 	check_throttled(WINDOW_S, "a certificate");
+	free(pem);
+	X509_free(x509);
+	check_end();
+}
+
+/* A certificate beside a secret would tell which clients have one: it is told three times. */
+static void test_certificate_beside(void **state)
+{
+	const struct certificate_plan plan = { { "CN=a" }, NULL, pkey, NOW_S - 1, NOW_S + 100 };
+	static const char *const bodies[] = { BAD_AS("BOTH"), GOOD_AS("BOTH") };
+	X509 *x509 = make_certificate(&plan);
+	char *pem = make_pem(x509);
+	static char variable[8192];
+
+	(void)state;
+	snprintf(variable, sizeof(variable), "SSL_CLIENT_CERT=%s", pem);
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		struct ask ask = { .body = str_of(bodies[i]),
+			.more = { variable, "SSL_CLIENT_VERIFY=SUCCESS" } };
+
+		ask_now_s = NOW_S + 1000 * (int64_t)i;
+		for (unsigned round = 0; round < 3; round++) {
+			ask_send(&ask);
+			ask_check_error(REASON_AUTH_CERTIFICATE, bodies[i]);
+		}
+		CHECK_NUMBER(looked, 0, bodies[i]);
+		ask_send(&ask);
+		check_throttled(WINDOW_S, bodies[i]);
+		send_body(GOOD_AS("BOTH"));
+		check_throttled(WINDOW_S, "also without the certificate");
+	}
 	free(pem);
 	X509_free(x509);
 	check_end();
@@ -325,41 +387,164 @@ static void test_basic(void **state)
 	check_end();
 }
 
-/* What does not even name a client counts for the address. */
-static void test_nameless(void **state)
+#define BASIC_AS(base64) "HTTP_AUTHORIZATION=Basic " base64
+#define GUESS BASIC_AS("Zmlyc3QlMkRjbGllbnQ6Z3Vlc3M=") /* first%2Dclient:guess */
+
+/* The other reading's name is throttled: what was checked is counted, and never beyond 3. */
+static void test_basic_other_name(void **state)
 {
-	static const struct {
-		const char *body;
-		const char *variable;
-		enum reason wanted;
-	} rows[] = {
-		{ GRANT, "HTTP_AUTHORIZATION=Basic !", REASON_BASIC_SYNTAX },
-		{ GRANT "&" ASSERTION_TYPE "&client_assertion=x", NULL, REASON_ASSERTION },
-	};
+	struct ask guess = { .body = TEXT(GRANT), .more = { GUESS } };
 
 	(void)state;
+	fixture.snapshot->throttle.address_failures = 100;
+	fail_times(3, BAD_AS("first%252Dclient"), NULL, REASON_CLIENT_UNKNOWN);
+	send_body(BAD_AS("first%252Dclient"));
+	check_throttled(WINDOW_S, "the other name");
+	send_from(GRANT, BASIC_AS("Zmlyc3QlMkRjbGllbnQ6VEVOQU5UX0NMSUVOVF9TRUNSRVQ="));
+	ask_check_token("the right secret, by the decoded name");
+	looked = 0;
+	for (unsigned i = 1; i <= 3; i++) {
+		ask_send(&guess);
+		ask_check_error(REASON_SECRET_WRONG, "told");
+		CHECK_TEXT(audit.client_id, STR("first-client"), "who");
+		CHECK_NUMBER(audit.retry_after_s, 0, "nothing of the other name is left");
+		CHECK_NUMBER(looked, i, "one look each");
+	}
+	looked = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		ask_send(&guess);
+		check_throttled(WINDOW_S, "then it is throttled, too");
+		CHECK_TEXT(audit.client_id, STR("first-client"), "who");
+	}
+	check_end();
+}
+
+/* What does not even name a client counts for the address. */
+static const struct nameless {
+	const char *body;
+	const char *variable;
+	enum reason wanted;
+} nameless[] = {
+	{ GRANT, "HTTP_AUTHORIZATION=Basic !", REASON_BASIC_SYNTAX },
+	{ GRANT, "HTTP_AUTHORIZATION=Basic !!", REASON_BASIC_SYNTAX },
+	{ GRANT, "HTTP_AUTHORIZATION=Basic", REASON_BASIC_SYNTAX },
+	{ GRANT, "REDIRECT_HTTP_AUTHORIZATION=Basic QQ==", REASON_BASIC_SYNTAX },
+	{ GRANT, "HTTP_AUTHORIZATION=Bearer x", REASON_AUTH_SCHEME },
+	{ GRANT, "HTTP_AUTHORIZATION=x", REASON_AUTH_SCHEME },
+	{ GRANT "&" ASSERTION_TYPE "&client_assertion=x", NULL, REASON_ASSERTION },
+	{ GRANT "&" ASSERTION_TYPE "&client_assertion=a.b.c", NULL, REASON_ASSERTION },
+};
+
+static void test_nameless(void **state)
+{
+	(void)state;
 	fixture.snapshot->throttle.failures = 0;
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT(nameless); i++) {
+		const struct nameless *row = &nameless[i];
+		const char *name = row->variable ? row->variable : row->body;
+
 		ask_now_s = NOW_S + 1000 * (int64_t)i;
 		for (unsigned round = 0; round < 8; round++) {
-			send_from(rows[i].body, rows[i].variable);
-			ask_check_error(rows[i].wanted, rows[i].body);
+			send_from(row->body, row->variable);
+			ask_check_error(row->wanted, name);
 		}
 		looked = 0;
+		for (unsigned round = 0; round < 3; round++) {
+			send_from(row->body, row->variable);
+			check_throttled(WINDOW_S, name);
+		}
 		send_body(GOOD_AS("A"));
-		check_throttled(WINDOW_S, rows[i].variable ? rows[i].variable : rows[i].body);
+		check_throttled(WINDOW_S, name);
 	}
+	check_end();
+}
+
+/* The same with a client_id in the body: for that client, too. */
+static void test_nameless_with_client(void **state)
+{
+	(void)state;
+	fixture.snapshot->throttle.address_failures = 100;
+	for (size_t i = 0; i < COUNT(nameless); i++) {
+		const struct nameless *row = &nameless[i];
+		const char *name = row->variable ? row->variable : row->body;
+		char body[512];
+
+		ask_now_s = NOW_S + 1000 * (int64_t)i;
+		snprintf(body, sizeof(body), "%s&client_id=A", row->body);
+		for (unsigned round = 0; round < 3; round++) {
+			send_from(body, row->variable);
+			ask_check_error(row->wanted, name);
+		}
+		looked = 0;
+		for (unsigned round = 0; round < 3; round++) {
+			ask_now_s++;
+			send_from(body, row->variable);
+			check_throttled(WINDOW_S - 1 - (int64_t)round, name);
+			CHECK_TEXT(audit.client_id, STR("A"), name);
+		}
+		send_body(GOOD_AS("A"));
+		check_throttled(WINDOW_S - 3, name);
+		send_body(GOOD_AS("B"));
+		ask_check_token(name);
+	}
+	check_end();
+}
+
+/* They came while others failed: of all at once, no more than three are told so. */
+static void test_at_once(void **state)
+{
+	(void)state;
+	meanwhile = 2;
+	send_body(BAD_AS("A"));
+	ask_check_error(REASON_SECRET_WRONG, "the third");
+	for (unsigned others = 3; others < 6; others++) {
+		ask_now_s += 1000;
+		looked = 0;
+		meanwhile = others;
+		send_body(BAD_AS("A"));
+		CHECK_NUMBER(looked, 1, "it was let through");
+		looked = 0;
+		check_throttled(WINDOW_S, "but too many failed");
+	}
+	ask_now_s += 1000;
+	meanwhile = 5;
+	send_body(GOOD_AS("A"));
+	ask_check_token("a good one is no failure");
+	check_end();
+}
+
+/* Windows that a clock began which was ahead. */
+static void test_clock_ahead(void **state)
+{
+	(void)state;
+	ask_now_s = NOW_S + 86400;
+	fail_times(3, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	check_throttled(WINDOW_S, "ahead");
+	ask_now_s = NOW_S;
+	send_body(GOOD_AS("A"));
+	ask_check_token("set right");
+	fail_times(3, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	check_throttled(WINDOW_S, "begun anew");
 	check_end();
 }
 
 /* What is no failed authentication. */
 static void test_not_counted(void **state)
 {
+	static const char *const headers[] = { "HTTP_AUTHORIZATION=", "SERVER_SOFTWARE=Apache",
+		"HTTP_AUTHORIZATION=Basic QTp3cm9uZw==, Basic QTpB",
+		"SSL_CLIENT_VERIFY=SUCCESS" };
 	static const char *const bodies[] = {
 		GRANT,
 		GRANT "&client_id=A",
 		GRANT "&client_id=A&client_secret=x&client_secret=x",
 		GRANT "&client_id=A&client_secret=x&client_assertion=x",
+		GRANT "&client_id=A&client_secret=x&client_assertion=x&" ASSERTION_TYPE,
+		GRANT "&client_id=A&client_assertion=x",
+		GRANT "&client_id=A&" ASSERTION_TYPE,
+		GRANT "&client_id=TLS",
 		GOOD_AS("A") "&scope=x",
 		"grant_type=password&client_id=A&client_secret=" FIXTURE_SECRET,
 		GOOD_AS("A"),
@@ -371,6 +556,13 @@ static void test_not_counted(void **state)
 			send_body(bodies[i]);
 			CHECK(response.status != 429, bodies[i]);
 		}
+		for (size_t i = 0; i < COUNT(headers); i++) {
+			send_from(GRANT, headers[i]);
+			CHECK(response.status == 400 || response.status == 401, headers[i]);
+		}
+		/* Basic is A's, the body is B's. */
+		send_from(GRANT "&client_id=B", BASIC_AS("QTp3cm9uZw=="));
+		ask_check_error(REASON_AUTH_CLIENT_ID, "two names");
 	}
 	CHECK_NUMBER(fixture.store->record_count, 0, "nothing is remembered");
 	CHECK_NUMBER(fixture.store->calls[STORE_MEM_INCREMENT], 0, "nothing is counted");
@@ -398,12 +590,27 @@ static void test_endpoints(void **state)
 
 static void test_off(void **state)
 {
+	static const struct throttle_policy offs[] = { { 0, 0, WINDOW_S }, { 0, 0, 0 } };
+
 	(void)state;
-	fixture.snapshot->throttle = (struct throttle_policy){ 0, 0, WINDOW_S };
-	fail_times(20, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
-	send_body(GOOD_AS("A"));
-	ask_check_token("off");
+	for (size_t i = 0; i < COUNT(offs); i++) {
+		fixture.snapshot->throttle = offs[i];
+		fail_times(20, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+		fail_times(20, GRANT "&client_id=A", "HTTP_AUTHORIZATION=Bearer x",
+			REASON_AUTH_SCHEME);
+		send_body(GOOD_AS("A"));
+		ask_check_token("off");
+	}
 	CHECK_NUMBER(fixture.store->call_count, 0, "no store is needed");
+	fixture.snapshot->throttle = (struct throttle_policy){ 3, 8, WINDOW_S };
+	fixture.store->failing_kinds = 1U << STORE_MEM_INCREMENT;
+	fixture.store->failure = REASON_STORE;
+	fail_times(2, BAD_AS("A"), NULL, REASON_STORE);
+	fixture.snapshot->throttle = offs[0];
+	fail_times(2, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	ask_check_token("off while nothing can be counted");
+	fixture.store->failure = REASON_NONE;
 	fixture.snapshot->throttle = (struct throttle_policy){ 3, 0, WINDOW_S };
 	for (unsigned i = 0; i < 20; i++) {
 		char body[128];
@@ -430,9 +637,47 @@ static void test_store_fails(void **state)
 			looked = 0;
 			send_body(bodies[i]);
 			ask_check_error(REASON_STORE_UNREACHABLE, bodies[i]);
-			CHECK(n > 2 || looked == 0, "the secret was not looked at");
+			CHECK_NUMBER(looked, n > 2, "when the secret is looked at");
+			fixture.store->failure = REASON_NONE;
+			send_body(GOOD_AS("B"));
+			ask_check_token("the store is back");
 		}
 	}
+	check_end();
+}
+
+/* Nobody may try while no failure can be counted: else anybody could guess for ever. */
+static void test_cannot_count(void **state)
+{
+	static const char *const bodies[] = { GOOD_AS("A"), GOOD_AS("B"), BAD_AS("A"),
+		BAD_AS("NOBODY"), GRANT "&client_id=A&" ASSERTION_TYPE "&client_assertion=x" };
+	struct store_mem *mem = fixture.store;
+
+	(void)state;
+	mem->failing_kinds = 1U << STORE_MEM_INCREMENT;
+	mem->failure = REASON_STORE_FULL;
+	send_body(GOOD_AS("A"));
+	ask_check_token("nobody has failed");
+	send_body(BAD_AS("A"));
+	ask_check_error(REASON_STORE_FULL, "the failure is not told");
+	looked = 0;
+	for (size_t i = 0; i < 3 * COUNT(bodies); i++) {
+		send_body(bodies[i % COUNT(bodies)]);
+		ask_check_error(REASON_STORE_FULL, bodies[i % COUNT(bodies)]);
+	}
+	send_body(assertion_body(FIXTURE_ISSUER));
+	ask_check_error(REASON_STORE_FULL, "a good assertion");
+	send_from(GRANT, "HTTP_AUTHORIZATION=Bearer x");
+	ask_check_error(REASON_STORE_FULL, "another scheme");
+	CHECK_NUMBER(looked, 0, "nothing is looked at");
+	send_body(GRANT);
+	ask_check_error(REASON_NO_CREDENTIALS, "who has no credentials tries nothing");
+	mem->failure = REASON_NONE;
+	send_body(GOOD_AS("A"));
+	ask_check_token("it counts again");
+	fail_times(3, BAD_AS("A"), NULL, REASON_SECRET_WRONG);
+	send_body(GOOD_AS("A"));
+	check_throttled(WINDOW_S, "and what was not counted is forgotten");
 	check_end();
 }
 
@@ -450,12 +695,18 @@ int main(void)
 		TEST(test_assertion),
 		TEST(test_replay),
 		TEST(test_certificate),
+		TEST(test_certificate_beside),
 		TEST(test_basic),
+		TEST(test_basic_other_name),
 		TEST(test_nameless),
+		TEST(test_nameless_with_client),
+		TEST(test_at_once),
+		TEST(test_clock_ahead),
 		TEST(test_not_counted),
 		TEST(test_endpoints),
 		TEST(test_off),
 		TEST(test_store_fails),
+		TEST(test_cannot_count),
 	};
 
 	return cmocka_run_group_tests_name("throttling", tests, NULL, NULL);
