@@ -128,11 +128,34 @@ def check_variables():
     """The variables of the web server, beside those of the CGI, that the code reads are in the manual."""
     manual = text_of(MANUALS["oauth2.fcgi"])
     names = set()
-    for path in pathlib.Path("lib/oauth").glob("*.c"):
+    for path in pathlib.Path("lib/oauth").glob("*.[ch]"):
         names |= set(re.findall(r"\"(SSL_\w+)\"", text_of(path)))
     expect(names, "lib/oauth: no variable SSL_... found")
     for name in sorted(names):
         expect(name in manual, f"{MANUALS['oauth2.fcgi']}: the variable {name} is missing")
+
+
+# Numbers of the code that the manual names: where, which macro, and the manual's words by its value.
+LIMITS = (
+    ("lib/config/server.c", "WINDOW_MAX", lambda n: f"Seconds, 1 to {n}; default 60"),
+    ("lib/domain/snapshot.h", "ASSERTION_LEEWAY_MAX", lambda n: f"Seconds, 0 to {n}; default 10"),
+    ("lib/oauth/auth_assertion.c", "ASSERTION_MAX", lambda n: f"a JWT of at most {n} bytes"),
+    ("lib/oauth/dpop.c", "AGE_MAX_S", lambda n: f"At most {n} seconds ago"),
+    ("lib/oauth/dpop.c", "AHEAD_MAX_S", lambda n: f"ago, and {n} ahead"),
+    ("lib/state/store_lmdb.c", "THROTTLE_MAX", lambda n: f"above {n:,} records"),
+    ("lib/state/lmdb_env.c", "MAP_SIZE", lambda n: f"The data takes {n} MiB at most"),
+    ("lib/state/store_redis.c", "OPERATION_LIMIT_US", lambda n: f"within {n // 1000} milliseconds"),
+)
+
+
+def check_limits():
+    manual = rendered(MANUALS["oauth2.yaml"])
+    for path, macro, words in LIMITS:
+        found = re.search(rf"^#define {macro}\s+(?:INT64_C\(|\(\(size_t\))?(\d+)", text_of(path), re.M)
+        expect(found, f"{path}: {macro} is not found")
+        if found:
+            expect(words(int(found.group(1))) in manual,
+                   f"{MANUALS['oauth2.yaml']}: {macro} is missing: {words(int(found.group(1)))}")
 
 
 def reasons():
@@ -211,7 +234,7 @@ def check_servers():
 
 
 for check in (check_lint, check_help, check_commands, check_keys, check_events, check_endpoints, check_variables,
-              check_reasons, check_servers, check_readme):
+              check_limits, check_reasons, check_servers, check_readme):
     try:
         check()
     except OSError as error:
