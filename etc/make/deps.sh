@@ -26,6 +26,7 @@ test     apache2               command apache2           Apache httpd 2.4
 test     libapache2-mod-fcgid  apache mod_fcgid.so       its module mod_fcgid
 test     lighttpd-mod-openssl  lighttpd mod_openssl.so   lighttpd's module mod_openssl
 test     redis-server          command redis-server      Redis
+test     strace                command strace            strace
 test     mandoc               command mandoc            mandoc
 test     openssl               command openssl           the openssl command
 test     python3               file /usr/bin/python3     Python 3 as /usr/bin/python3

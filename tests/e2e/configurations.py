@@ -310,6 +310,10 @@ clients:
     auth_methods: [tls_client_auth]
     tls_client_auth_subject_dn: "cn=client-dn,o=Example"
     tls_client_certificate_bound_access_tokens: true
+  tls-blanks:
+    scopes: [email]
+    auth_methods: [tls_client_auth]
+    tls_client_auth_subject_dn: "CN=client-dn,  O=Example"
   tls-comma: {scopes: [email], auth_methods: [tls_client_auth], tls_client_auth_subject_dn: 'CN=a\\+b=c,O=Example\\, Ltd'}
   tls-utf8: {scopes: [email], auth_methods: [tls_client_auth], tls_client_auth_subject_dn: 'CN=Zo\\C3\\AB,O=Büro'}
   tls-multi: {scopes: [email], auth_methods: [tls_client_auth], tls_client_auth_subject_dn: "OU=unit+CN=multi,O=Example"}
@@ -332,7 +336,6 @@ clients:
     secrets: [{hash: "sha256:<second>"}]
 state: lmdb:state
 assertions: {max_lifetime: 600}
-throttle: {failures: 0, address_failures: 0}
 log: {file: oauth2.log, level: debug}
 """
 
@@ -357,7 +360,6 @@ clients:
     tls_client_certificate_bound_access_tokens: true
     secrets: [{hash: "sha256:<bound>"}]
 state: lmdb:state
-throttle: {failures: 0, address_failures: 0}
 log: {file: oauth2.log}
 """
 
@@ -373,6 +375,7 @@ clients:
     scopes: [email]
     secrets: [{hash: "sha256:<TENANT_CLIENT_ID>"}]
   es256: {scopes: [email], auth_methods: [private_key_jwt], jwks: <jwks:es256>}
+  tls-dn: {scopes: [email], auth_methods: [tls_client_auth], tls_client_auth_subject_dn: "CN=client-dn,O=Example"}
   second:
     scopes: [email]
     secrets: [{hash: "sha256:<second>"}]

@@ -31,6 +31,8 @@ PACKAGES = {
     "mod_fcgid.so": "libapache2-mod-fcgid",
     "openssl": "openssl",
     "redis-server": "redis-server",
+    "strace": "strace",
+    "unshare": "util-linux",
     "mod_openssl.so": "lighttpd-mod-openssl",
 }
 

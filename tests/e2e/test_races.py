@@ -3,6 +3,7 @@
 
 import collections
 import contextlib
+import ctypes
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import threading
@@ -27,7 +29,8 @@ from configurations import SECRETS
 from test_process import Server
 
 DEADLINE_S = 1.0     # within which a request is answered when the store is not there
-SLACK_S = 0.5        # for a busy machine
+MEASUREMENTS = 5     # of which one must hold: a busy machine stops whom it likes
+SLACK_S = 0.5        # for what is promised without a limit
 SETTINGS = configurations.Configuration("", "http://localhost")
 
 PLAIN = """\
@@ -45,7 +48,7 @@ CONFIG = PLAIN + """\
     introspect: true
     secrets: [{hash: "sha256:<resource-server>"}]
 """
-STATE = "state: <state>\nthrottle: {failures: 0, address_failures: 0}\n"
+STATE = "state: <state>\n"
 LMDB = "lmdb:state"
 
 
@@ -160,16 +163,37 @@ def token_of(answer):
     return json.loads(answer.body)["access_token"]
 
 
-def unavailable(server, request, within=DEADLINE_S + SLACK_S):
+def in_time(send, within=DEADLINE_S):
+    """What a call gives, that ends within this time at one of a few measurements."""
+    taken = []
+    for _ in range(MEASUREMENTS):
+        begin = time.monotonic()
+        given = send()
+        taken.append(time.monotonic() - begin)
+        if taken[-1] < within:
+            return given
+    raise AssertionError(f"never within {within} s: {taken}")
+
+
+def unavailable(server, request):
     """503 with what belongs to it, in time."""
-    begin = time.monotonic()
-    answer = raw.exchange(server.address, request)
-    seconds = time.monotonic() - begin
-    assert answer.status == 503, (answer.status, answer.body)
-    assert json.loads(answer.body)["error"] == "temporarily_unavailable"
-    assert int(answer.headers["retry-after"]) > 0
-    assert seconds < within, seconds
-    return answer
+    def send():
+        answer = raw.exchange(server.address, request)
+        assert answer.status == 503, (answer.status, answer.body)
+        assert json.loads(answer.body)["error"] == "temporarily_unavailable"
+        assert int(answer.headers["retry-after"]) > 0
+        return answer
+    return in_time(send)
+
+
+def statuses(server, *requests):
+    return [raw.exchange(server.address, request).status for request in requests]
+
+
+def wrong_request(client="TENANT_CLIENT_ID", source="127.0.0.1", **options):
+    """A guess."""
+    return raw.token_request(form(grant_type="client_credentials", client_id=client, client_secret="wrong-secret"),
+                             REMOTE_ADDR=source, **options)
 
 
 # At once
@@ -190,9 +214,14 @@ def paused(pids):
             os.kill(pid, signal.SIGCONT)
 
 
+def workers_of(server, count):
+    """Their process numbers, when all are there: the first answers before the last is started."""
+    return raw.wait_until(lambda: len(server.children()) == count and server.children(), 5, "all workers")
+
+
 def connection_to_each(server, count):
     """A connection to each worker: while one is given out, the others stand still."""
-    workers = raw.wait_until(lambda: len(server.children()) == count and server.children(), 5, "all workers")
+    workers = workers_of(server, count)
     for worker in workers:
         with paused([pid for pid in workers if pid != worker]):
             connection = raw.connect(server.address)
@@ -257,15 +286,21 @@ def check_without_redis(server):
         unavailable(server, request)
     for path in ("/jwks", "/.well-known/oauth-authorization-server", "/health"):
         assert raw.exchange(server.address, raw.get_request(path)).status == 200
-    begin = time.monotonic()
-    assert raw.exchange(server.address, secret_request()).status == 200
-    assert time.monotonic() - begin < DEADLINE_S
+    assert in_time(lambda: statuses(server, secret_request())) == [200]
+
+
+def statuses_at_once(server, count, make):
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(raw.connect(server.address)) for _ in range(count)]
+        for connection in connections:
+            connection.sendall(make())
+        return {raw.receive(connection).status for connection in connections}
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_redis_that_is_gone(start, redis, how):
     server = start(redis.url, 2)
-    workers = server.children()
+    workers = workers_of(server, 2)
     token, other = (token_of(raw.exchange(server.address, secret_request())) for _ in range(2))
     used = assertion_request()
     assert raw.exchange(server.address, used).status == 200
@@ -278,13 +313,7 @@ def test_redis_that_is_gone(start, redis, how):
     unavailable(server, revoke_request(other))
     unavailable(server, secret_request("resource-server", "/introspect", {"token": token}))
     # Not one after the other: who waits for Redis keeps nobody else waiting for long.
-    with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(raw.connect(server.address)) for _ in range(8)]
-        begin = time.monotonic()
-        for connection in connections:
-            connection.sendall(assertion_request())
-        assert {raw.receive(connection).status for connection in connections} == {503}
-        assert time.monotonic() - begin < 4 * (DEADLINE_S + SLACK_S)
+    assert in_time(lambda: statuses_at_once(server, 8, assertion_request), 4 * DEADLINE_S) == {503}
     if how == "stopped":
         redis.popen.send_signal(signal.SIGCONT)
     else:
@@ -300,13 +329,16 @@ def test_redis_that_is_gone(start, redis, how):
 
 
 def ask_redis(redis, *words):
-    """One command in Redis's own words; a list or a number."""
+    """One command in Redis's own words; a list, a number, or a word."""
     with raw.socket.create_connection(("127.0.0.1", redis.port), 5) as connection, connection.makefile("rwb") as file:
         file.write(f"*{len(words)}\r\n".encode())
         for word in words:
             file.write(b"$%d\r\n%s\r\n" % (len(word), word))
         file.flush()
-        kind, count = file.read(1), int(file.readline())
+        kind, line = file.read(1), file.readline().strip()
+        if kind in b"+-":
+            return line
+        count = int(line)
         if kind == b":":
             return count
         return [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(count)]
@@ -314,7 +346,7 @@ def ask_redis(redis, *words):
 
 def test_what_is_in_redis(start, redis):
     """Our own names only, that tell nobody anything, and nothing that stays for ever."""
-    server = start(redis.url, 2, CONFIG + "state: <state>\n")
+    server = start(redis.url, 2, CONFIG + STATE + "throttle: {}\n")
     tokens = [token_of(raw.exchange(server.address, request)) for request in
               (secret_request(), secret_request(), assertion_request(), proof_request())]
     assert raw.exchange(server.address, revoke_request(tokens[0])).status == 200
@@ -336,13 +368,21 @@ def test_databases_of_redis(start, redis):
         assert raw.exchange(server.address, request).status == 401
 
 
-def test_throttle_without_redis(start, redis):
-    """A limit that cannot be looked up is no licence to guess."""
-    server = start(redis.url, 1, CONFIG + "state: <state>\n")
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_throttle_without_redis(start, redis, how):
+    """A limit that cannot be looked up is no licence to guess; nor does it take longer than the promised second."""
+    server = start(redis.url, 1, CONFIG + STATE + "throttle: {}\n")
     assert raw.exchange(server.address, secret_request()).status == 200
-    redis.kill()
-    unavailable(server, secret_request())
-    redis.start()
+    if how == "stopped":
+        redis.popen.send_signal(signal.SIGSTOP)
+    else:
+        redis.kill()
+    for request in (secret_request(), wrong_request(), assertion_request(), proof_request()):
+        unavailable(server, request)
+    if how == "stopped":
+        redis.popen.send_signal(signal.SIGCONT)
+    else:
+        redis.start()
     raw.wait_until(lambda: raw.exchange(server.address, secret_request()).status == 200, DEADLINE_S + SLACK_S,
                    "it works again")
 
@@ -383,6 +423,116 @@ def answer_all(listener, reply, stop):
         connection.close()
 
 
+# The throttle
+
+def test_no_throttle_unless_it_is_named(start):
+    """With a state store alone nobody is shut out, and a guess costs no look at the store."""
+    server = start(LMDB)
+    answers = statuses(server, *(wrong_request() for _ in range(120)))
+    answers += statuses(server, *(wrong_request(f"nobody-{number}") for number in range(30)))
+    assert answers == 150 * [401]
+    assert not (server.place / "state").exists()
+
+
+# How the key is written; failures of one client, and of an address.
+LIMITS = {"{}": (10, 100), "{window: 30}": (10, 100), "{failures: 2}": (2, 20),
+          "{failures: 2, address_failures: 5}": (2, 5), "{address_failures: 12}": (10, 12)}
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+def test_defaults_of_the_throttle(start, limits):
+    server = start(LMDB, 1, CONFIG + STATE + f"throttle: {limits}\n")
+    of_client, of_address = LIMITS[limits]
+    assert statuses(server, *(of_client + 1) * [wrong_request()]) == of_client * [401] + [429]
+    answer = raw.exchange(server.address, secret_request())
+    window = 30 if "window" in limits else 60
+    assert answer.status == 429 and window - 20 <= int(answer.headers["retry-after"]) <= window, answer.head
+    # From another address: a name that nobody has, once each.
+    guesses = [wrong_request(f"nobody-{number}", "192.0.2.1") for number in range(of_address + 1)]
+    assert statuses(server, *guesses) == of_address * [401] + [429]
+    assert statuses(server, secret_request(REMOTE_ADDR="192.0.2.1"), secret_request(REMOTE_ADDR="192.0.2.2"),
+                    secret_request("resource-server")) == [429, 200, 200]
+
+
+@pytest.mark.parametrize("limits, of_client, of_address", [
+    ("{failures: 3, address_failures: 0}", 3, None), ("{failures: 0, address_failures: 4}", None, 4),
+    ("{failures: 0}", None, None), ("{failures: 0, address_failures: 0}", None, None)])
+def test_half_a_throttle(start, limits, of_client, of_address):
+    """0 switches a half off; no failures, no ten times them."""
+    server = start(LMDB, 1, CONFIG + STATE + f"throttle: {limits}\n")
+    most = of_client or of_address or 40
+    assert statuses(server, *40 * [wrong_request()]) == most * [401] + (40 - most) * [429]
+    most = of_address or 40
+    guesses = [wrong_request(f"nobody-{number}", "192.0.2.1") for number in range(40)]
+    assert statuses(server, *guesses) == most * [401] + (40 - most) * [429]
+
+
+BURSTS = 50
+BURST_FAILURES = 5
+BURST = CONFIG + STATE + f"throttle: {{failures: {BURST_FAILURES}}}\n"
+
+
+def burst(connections):
+    """All guess at once, one of several clients from an address of its own: as many are told that it was wrong as
+    may be wrong, and to the others nothing is told."""
+    for number in range(BURSTS):
+        source = f"198.51.100.{number}"
+        client = ("TENANT_CLIENT_ID", "nobody")[number % 2]
+        answers = send_at_once(connections, wrong_request(client, source, keep=True))
+        found = collections.Counter(answer.status for answer in answers)
+        assert found == {401: BURST_FAILURES, 429: len(connections) - BURST_FAILURES}, (number, found)
+        right = send_at_once(connections, secret_request(keep=True, REMOTE_ADDR=source))
+        assert {answer.status for answer in right} == {429 if client == "TENANT_CLIENT_ID" else 200}
+    for connection in connections:
+        connection.close()
+
+
+def test_burst_of_guesses(start):
+    server = start(LMDB, PROCESSES, BURST)
+    burst(list(connection_to_each(server, PROCESSES)))
+
+
+def test_burst_of_guesses_on_two_machines(start, redis):
+    both = [start(redis.url, PROCESSES // 2, BURST) for _ in range(2)]
+    burst([c for server in both for c in connection_to_each(server, PROCESSES // 2)])
+
+
+COUNTING = CONFIG + STATE + "throttle: {failures: 1000000, address_failures: 0}\n"
+
+
+def check_uncounted(server, spoil, mend):
+    """A guess that cannot be counted is the last one, until it can be."""
+    assert statuses(server, secret_request(), wrong_request()) == [200, 401]
+    spoil()
+    # What the store has room for already may be enough for some more.
+    for number in range(5000):
+        answer = raw.exchange(server.address, wrong_request(f"nobody-{number}"))
+        if answer.status != 401:
+            break
+    assert answer.status == 503, answer.status
+    for request in (wrong_request(), secret_request(), secret_request(REMOTE_ADDR="192.0.2.1"), assertion_request(),
+                    wrong_request("nobody")):
+        unavailable(server, request)
+    assert statuses(server, raw.get_request("/jwks"), raw.get_request("/health")) == [200, 200]
+    mend()
+    raw.wait_until(lambda: statuses(server, secret_request()) == [200], DEADLINE_S + SLACK_S, "it works again")
+    assert statuses(server, wrong_request(), secret_request(), assertion_request()) == [401, 200, 200]
+
+
+def test_guesses_while_redis_is_full(start, redis):
+    server = start(redis.url, 1, COUNTING)
+    check_uncounted(server, lambda: ask_redis(redis, b"CONFIG", b"SET", b"maxmemory", b"1"),
+                    lambda: ask_redis(redis, b"CONFIG", b"SET", b"maxmemory", b"0"))
+
+
+def test_guesses_while_the_disk_is_full(start, places):
+    place = places(LMDB, COUNTING)
+    (place / "state").mkdir(mode=0o700)
+    server = start(LMDB, 1, place=place, before=[*unshared(), str(place / "state")])
+    ballast = Path(f"/proc/{server.pid}/root{place}/state/ballast")
+    check_uncounted(server, lambda: fill(ballast), ballast.unlink)
+
+
 # A store that is changed while it is in use
 
 def reload(server, text, state, mark):
@@ -411,21 +561,110 @@ def test_state_in_a_new_configuration(start, redis):
     assert len(server.children()) == 1 and not server.log("worker.ended")
 
 
-def test_state_directory_that_is_taken_away(start):
-    """A new one is made; at no time is an assertion good twice in the same one."""
-    server = start(LMDB, 2)
-    assert raw.exchange(server.address, assertion_request()).status == 200
-    (server.place / "state").rename(server.place / "elsewhere")
-    raw.wait_until(lambda: raw.exchange(server.address, assertion_request()).status == 200, 5, "it is made anew")
+@pytest.mark.parametrize("how", ["moved", "removed"])
+def test_state_directory_that_is_taken_away(start, how):
+    """What it held must not be forgotten unnoticed: 503 until somebody makes it again, then as ever."""
+    server = start(LMDB)
+    workers = workers_of(server, 1)
+    state = server.place / "state"
+    used = assertion_request()
+    assert raw.exchange(server.address, used).status == 200
+    token = token_of(raw.exchange(server.address, secret_request()))
+    if how == "moved":
+        state.rename(server.place / "elsewhere")
+    else:
+        shutil.rmtree(state)
+    for request in (used, assertion_request(), proof_request(), revoke_request(token)):
+        unavailable(server, request)
+    unavailable(server, secret_request("resource-server", "/introspect", {"token": token}))
+    assert statuses(server, secret_request(), raw.get_request("/jwks"), raw.get_request("/health")) == 3 * [200]
+    assert not state.exists(), "it is not for the program to make it again"
+    if how == "moved":
+        (server.place / "elsewhere").rename(state)
+    else:
+        state.mkdir(mode=0o700)
     request = assertion_request()
-    assert raw.exchange(server.address, request).status == 200
-    for _ in range(10):
-        assert raw.exchange(server.address, request).status == 401
+    assert statuses(server, request, *10 * [request]) == [200] + 10 * [401]
+    if how == "moved":
+        assert statuses(server, used) == [401]
+    assert introspect(server, token)
+    assert server.children() == workers
 
 
-# A disk that is full
+GARBAGE = {"a byte": b"x", "text": 400 * b"This is no database. ", "a page of zeros": bytes(4096),
+           "a megabyte": random.Random(1).randbytes(1 << 20)}
 
-def unshared():
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_store_that_is_none(start, places, garbage):
+    """A file that is no database is refused, not overwritten; when it is gone, all is well."""
+    place = places(LMDB)
+    data = place / "state" / "data.mdb"
+    data.parent.mkdir(mode=0o700)
+    data.write_bytes(GARBAGE[garbage])
+    server = start(LMDB, 2, place=place)
+    for _ in range(2):
+        for request in (assertion_request(), proof_request()):
+            unavailable(server, request)
+    assert statuses(server, secret_request(), raw.get_request("/jwks")) == [200, 200]
+    assert data.read_bytes() == GARBAGE[garbage], "whoever's it is, it is as it was"
+    data.unlink()
+    request = assertion_request()
+    assert statuses(server, request, *5 * [request]) == [200] + 5 * [401]
+    assert not server.log("worker.ended")
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_store_that_becomes_none(start, garbage):
+    """Another file in its place while it is in use."""
+    server = start(LMDB, 2)
+    workers = workers_of(server, 2)
+    data = server.place / "state" / "data.mdb"
+    assert statuses(server, *(assertion_request() for _ in range(8))) == 8 * [200]
+    new = data.with_suffix(".new")
+    new.write_bytes(GARBAGE[garbage])
+    new.rename(data)
+    for _ in range(3):
+        for request in (assertion_request(), proof_request()):
+            unavailable(server, request)
+    assert statuses(server, secret_request(), raw.get_request("/jwks")) == [200, 200]
+    data.unlink()
+    request = assertion_request()
+    assert statuses(server, request, *5 * [request]) == [200] + 5 * [401]
+    assert server.children() == workers
+
+
+# Clients that are taken away
+
+def test_tokens_of_clients_that_are_taken_away(start):
+    """They are inactive as long as their client is disabled or not there."""
+    server = start(LMDB)
+    token = token_of(raw.exchange(server.address, secret_request()))
+    assert introspect(server, token)
+    name = "  TENANT_CLIENT_ID:\n"
+    for mark, new, is_active in (("disabled", name + "    enabled: false\n", False), ("back", name, True),
+                                 ("removed", "  another:\n", False), ("again", name, True)):
+        reload(server, (CONFIG + STATE).replace(name, new), LMDB, mark)
+        assert introspect(server, token) == is_active, mark
+
+
+# A disk that is full, or cannot be written
+
+MOUNT = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"'
+# Read-only, until there is a file beside it; whoever waits for it is no child of the program.
+MOUNT_READ_ONLY = """\
+mount -t tmpfs -o size=1m,ro,mode=0777 none "$0" || exit 1
+(
+    for _ in $(seq 600); do
+        test ! -e "$0.writable" || exec mount -o remount,rw "$0"
+        sleep 0.1
+    done &
+)
+exec "$@"
+"""
+
+
+def unshared(mount=MOUNT):
     """A command before the program that gives it a mount namespace with a tmpfs of 1 MiB."""
     options = ["-m"] if os.geteuid() == 0 else ["-r", "-m"]
     tool = servers.tool("unshare")
@@ -434,7 +673,7 @@ def unshared():
     if tried.returncode != 0:
         pytest.fail("a full disk is tested on a small tmpfs, which needs root or user namespaces (unshare "
                     f"{' '.join(options)}): {tried.stderr.strip()}", pytrace=False)
-    return [tool, *options, "sh", "-c", 'mount -t tmpfs -o size=1m none "$0" && exec "$@"']
+    return [tool, *options, "sh", "-c", mount]
 
 
 def fill(path):
@@ -455,7 +694,7 @@ def test_full_disk(start, places):
     for request in used:
         assert raw.exchange(server.address, request).status == 200
     token = token_of(raw.exchange(server.address, secret_request()))
-    workers = server.children()
+    workers = workers_of(server, 2)
     fill(inside / "ballast")
     # Pages that the store has already may be enough for some more.
     for _ in range(3000):
@@ -497,6 +736,20 @@ def test_disk_that_is_full_from_the_start(start, places):
     request = assertion_request()
     assert raw.exchange(server.address, request).status == 200
     assert raw.exchange(server.address, request).status == 401
+
+
+def test_disk_that_is_read_only(start, places):
+    """With a throttle nobody gets in while nothing can be counted; without, who needs no store does."""
+    for text, status in ((CONFIG + STATE, 200), (COUNTING, 503)):
+        place = places(LMDB, text)
+        (place / "state").mkdir(mode=0o700)
+        server = start(LMDB, 1, place=place, before=[*unshared(MOUNT_READ_ONLY), str(place / "state")])
+        for request in (assertion_request(), proof_request()):
+            unavailable(server, request)
+        assert statuses(server, secret_request(), raw.get_request("/jwks")) == [status, 200]
+        (place / "state.writable").touch()
+        raw.wait_until(lambda: statuses(server, assertion_request()) == [200], 5, "it works")
+        assert statuses(server, secret_request(), proof_request(), wrong_request()) == [200, 200, 401]
 
 
 # Processes that die
@@ -593,23 +846,30 @@ REQUESTS = 20
 STORE_CALLS = re.compile(r"^\d+ +(open|openat|openat2|creat|connect|socket|fsync|fdatasync|msync|pwritev2?|preadv2?|"
                          r"flock|unlink|unlinkat|rename|renameat2?|mkdir|mkdirat|"
                          r"fcntl\(\d+, F_(?:OFD_)?SETLKW?)\b", re.M)
-# Of which there are more or fewer as it happens: looks at the files once a second, and waiting.
+# Of which there are more or fewer as it happens: looks at the files once a second, waiting, and memory.
 BY_CHANCE = {"stat", "lstat", "fstat", "newfstatat", "statx", "futex", "restart_syscall", "getpid", "poll",
-             "recvfrom", "epoll_wait", "epoll_ctl", "rt_sigtimedwait", "read"}
+             "recvfrom", "epoll_wait", "epoll_ctl", "rt_sigtimedwait", "read", "brk", "munmap", "madvise"}
 
 
 def can_trace():
-    strace = shutil.which("strace")
-    return strace is not None and subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True,
-                                                 check=False).returncode == 0
+    """Some sandboxes let nobody trace."""
+    return subprocess.run([servers.tool("strace"), "-o", "/dev/null", "true"], capture_output=True,
+                          check=False).returncode == 0
+
+
+def warm_up(server):
+    """What is done once only; where there is a store, it is open then."""
+    plain_requests(server, 1)
+    if "state:" in (server.place / "oauth2.yaml").read_text():
+        assert raw.exchange(server.address, assertion_request()).status == 200
 
 
 def traced_calls(start, text):
     """The system calls of some plain token requests, by strace."""
     with tempfile.TemporaryDirectory() as name:
         trace = Path(name, "trace")
-        server = start(LMDB, 1, text, before=["strace", "-f", "-qq", "-o", str(trace)])
-        plain_requests(server, 1)
+        server = start(LMDB, 1, text, before=[servers.tool("strace"), "-f", "-qq", "-y", "-o", str(trace)])
+        warm_up(server)
         time.sleep(0.1)
         begin = trace.stat().st_size
         plain_requests(server, REQUESTS)
@@ -619,10 +879,60 @@ def traced_calls(start, text):
         for pid in server.children():
             os.kill(pid, signal.SIGTERM)
         server.popen.wait(20)
-    found = STORE_CALLS.findall(calls)
+    found = [line for line in calls.splitlines()
+             if STORE_CALLS.search(line) or f"{server.place}/state" in line]
     assert not found, found
-    names = collections.Counter(re.findall(r"^\d+ +(\w+)\(", calls, re.M))
+    names = collections.Counter(re.findall(r"^\d+ +(\w+)\((?!.*MAP_ANONYMOUS)", calls, re.M))
     return {name: count for name, count in names.items() if name not in BY_CHANCE}
+
+
+EVENTS = struct.Struct("iIII")      # of inotify(7): watch, kind, cookie, length of the name behind it
+ALL_EVENTS = 0xfff
+
+
+class Watch:
+    """What is opened, read, written, made or removed in directories, as the kernel tells anybody (inotify)."""
+
+    def __init__(self, directories):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.descriptor = libc.inotify_init1(os.O_NONBLOCK)
+        self.names = {libc.inotify_add_watch(self.descriptor, str(path).encode(), ALL_EVENTS): path.name
+                      for path in directories}
+        assert self.descriptor >= 0 and -1 not in self.names, os.strerror(ctypes.get_errno())
+
+    def events(self):
+        """How often each kind was seen, by file; not of the log, whose line belongs to a request."""
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(self.descriptor, 65536):
+                data += part
+        found = collections.Counter()
+        while data:
+            watch, kind, _, size = EVENTS.unpack_from(data)
+            name = data[EVENTS.size:EVENTS.size + size].rstrip(b"\0").decode()
+            data = data[EVENTS.size + size:]
+            if name != "stderr":
+                found[f"{self.names[watch]}/{name}", kind] += 1
+        return found
+
+    def close(self):
+        os.close(self.descriptor)
+
+
+def watched_files(start, text):
+    """What some plain token requests do to the files beside the configuration, the store's among them."""
+    server = start(LMDB, 1, text)
+    warm_up(server)
+    state = server.place / "state"
+    watch = Watch([path for path in (server.place, state) if path.exists()])
+    plain_requests(server, REQUESTS)
+    found = watch.events()
+    if state.exists():
+        assert raw.exchange(server.address, assertion_request()).status == 200
+        seen = {name for name, _ in watch.events()}
+        assert "state/data.mdb" in seen, f"this shows nothing: an assertion was not noticed: {seen}"
+    watch.close()
+    return {name: count for (name, _), count in found.items()}
 
 
 def plain_requests(server, count):
@@ -653,9 +963,16 @@ def test_state_costs_plain_clients_nothing(start):
     assert (server.place / "state").exists(), "this test shows nothing if the store is elsewhere"
 
 
+def test_files_of_plain_clients(start):
+    """Nothing is done to the files of a store that is open."""
+    assert watched_files(start, PLAIN) == watched_files(start, CONFIG + STATE) == {}
+
+
 def test_system_calls_of_plain_clients(start):
-    """They are the same with a state store as without. Where nothing may be traced, the files above must do."""
-    if can_trace():
-        without, with_state = traced_calls(start, PLAIN), traced_calls(start, CONFIG + STATE)
-        assert without["write"] >= REQUESTS, without
-        assert without == with_state
+    """They are the same with an open store as without; where nobody may trace, what is done to files is."""
+    if not can_trace():
+        test_files_of_plain_clients(start)
+        return
+    without, with_state = traced_calls(start, PLAIN), traced_calls(start, CONFIG + STATE)
+    assert without["write"] >= REQUESTS, without
+    assert without == with_state

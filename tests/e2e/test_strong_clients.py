@@ -2,6 +2,7 @@
 """Clients with keys, certificates and proofs, where one request alone does not show it: replays, embedded
 keys, equal refusals, resumed sessions, metadata, introspection, revocation, throttle."""
 
+import base64
 import contextlib
 import itertools
 import json
@@ -258,7 +259,8 @@ METADATA = {
                       ["ES256", "EdDSA", "HS256", "PS256", "RS256"], ["email", "profile"], certificates=True),
     "self-signed": offered(ISSUER, ["client_secret_basic", "self_signed_tls_client_auth", "tls_client_auth"],
                            None, ["email"], certificates=True),
-    "throttled": offered(ISSUER, [*SECRETS_ONLY, "private_key_jwt"], ["ES256"], ["email"]),
+    "throttled": offered(ISSUER, [*SECRETS_ONLY, "private_key_jwt", "tls_client_auth"], ["ES256"], ["email"],
+                         certificates=True),
     # Its only client of tls_client_auth is disabled.
     "compatible": offered(ISSUER, ["client_secret_jwt", "private_key_jwt"],
                           ["ES256", "EdDSA", "HS256", "PS256", "RS256"], ["email"], ("revocation",)),
@@ -423,6 +425,21 @@ def test_introspection_of_an_expired_token(site):
     revoke(front, token, "short-lived")
 
 
+@pytest.mark.parametrize("config", STATES)
+def test_revocation_before_its_time(site, config):
+    """A machine whose clock is ahead issued it: until it is valid here, it can be taken back (leeway: 10 s)."""
+    front = site.front(servers.DIRECT, config)
+    start = int(time.time()) + 12
+    early, taken_back = (signed_like(front, "es256", token_of(front, "TENANT_CLIENT_ID"), nbf=start)
+                         for _ in range(2))
+    assert introspect(front, early) == introspect(front, taken_back) == INACTIVE
+    line = revoke(front, taken_back)
+    assert line["jti"] == decoded(taken_back.split(".")[1])["jti"], line
+    time.sleep(max(0, start - 10 + 0.5 - time.time()))
+    assert introspect(front, early)["active"], "this test shows nothing"
+    assert introspect(front, taken_back) == INACTIVE
+
+
 @pytest.mark.parametrize("front_name", ["lighttpd-fcgi", servers.DIRECT])
 def test_who_may_introspect(site, front_name):
     front = site.front(front_name, "strong")
@@ -559,6 +576,107 @@ def test_what_the_throttle_counts(site):
         refused(ask(front, post="TENANT_CLIENT_ID", form={"grant_type": "x"}, **{"from": here}), 400,
                 "unsupported_grant_type")
         assert good(front, here, "TENANT_CLIENT_ID").status == 200
+
+
+# Guesses that do not look like guesses; with a client_id, and without.
+GUESSES = {
+    "no base64": {"authorization": "Basic !!!"},
+    "base64 without its padding": {"authorization": "Basic VEVOQU5UX0NMSUVOVF9JRDp3cm9uZw"},
+    "no colon": {"authorization": "Basic VEVOQU5U"},
+    "nothing behind the scheme": {"authorization": "Basic "},
+    "another scheme": {"authorization": "Bearer abcdefgh"},
+    "an assertion of one word": {"assertion": {"client": "es256", "shape": "one word"}},
+    "half an assertion": {"assertion": {"client": "es256", "shape": "two parts"}},
+    "an assertion in JSON": {"assertion": {"client": "es256", "shape": "JSON"}},
+    "an assertion that is too long": {"assertion": {"client": "es256", "claims": {"x": "<9000*a>"}}},
+}
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_guesses_that_cannot_be_read(site, guess):
+    """They count: for the client whose client_id stands beside them, else for the address alone."""
+    front = site.front(servers.DIRECT, "throttled")
+    request = GUESSES[guess]
+    with_id = {**GRANT, "client_id": "es256"}
+    here = {"from": address()}
+    for _ in range(3):
+        refused(ask(front, form=with_id, **request, **here), 401, "invalid_client")
+    throttled(ask(front, form=with_id, **request, **here))
+    throttled(ask(front, assertion={"client": "es256"}, **here))
+    assert good(front, here["from"], "second").status == 200
+    here = {"from": address()}
+    for _ in range(6):
+        refused(ask(front, **request, **here), 401, "invalid_client")
+    throttled(ask(front, **request, **here))
+    throttled(good(front, here["from"], "second"))
+
+
+@pytest.mark.parametrize("front_name, config", THROTTLED)
+def test_unreadable_credentials_through_a_server(site, front_name, config):
+    front = site.front(front_name, config)
+    here = {"from": address()}
+    for _ in range(3):
+        refused(ask(front, authorization="Basic !!!", **here), 401, "invalid_client")
+        refused(ask(front, authorization="Digest username=x", **here), 401, "invalid_client")
+    throttled(ask(front, authorization="Basic !!!", **here))
+    throttled(ask(front, authorization="Digest username=x", **here))
+
+
+def test_a_replay_is_no_guess(site):
+    """Whoever sends a good assertion again has the key; a client that does so by mistake is not shut out."""
+    front = site.front(servers.DIRECT, "throttled")
+    here = address()
+    case = {"request": {"assertion": {"client": "es256"}, "form": GRANT, "from": here}, "id": "a replay"}
+    request = make_request(front, case)
+    assert [send(front, case, request).status for _ in range(9)] == [200] + 8 * [401]
+    assert ask(front, assertion={"client": "es256"}, **{"from": here}).status == 200
+
+
+def by_basic(front, source, name, secret):
+    """Basic credentials exactly so, without encoding."""
+    raw = base64.b64encode(f"{name}:{secret}".encode()).decode()
+    return ask(front, authorization=f"Basic {raw}", **{"from": source})
+
+
+SPELLINGS = ["TENANT%5FCLIENT%5FID", "TENANT_CLIENT%5fID", "%54ENANT_CLIENT_ID", "TENANT_CLIENT_I%44"]
+
+
+def test_spellings_of_a_name(site):
+    """Whichever way a client's name is encoded: it is the same client's limit."""
+    front = site.front(servers.DIRECT, "throttled")
+    here = address()
+    for spelling in SPELLINGS[:3]:
+        refused(by_basic(front, here, spelling, "wrong-secret"), 401, "invalid_client")
+    throttled(by_basic(front, here, SPELLINGS[3], "wrong-secret"))
+    for name in ("TENANT_CLIENT_ID", *SPELLINGS):
+        throttled(by_basic(front, here, name, SECRETS["TENANT_CLIENT_ID"]))
+    throttled(good(front, here, "TENANT_CLIENT_ID"))
+    assert good(front, here, "second").status == 200
+
+
+def test_a_spelling_that_is_throttled_itself(site):
+    """The name as it stands is nobody's and has reached its limit; guesses at the client count all the same."""
+    front = site.front(servers.DIRECT, "throttled")
+    here = address()
+    for status in (401, 401, 401, 429):
+        assert attempt(front, here, SPELLINGS[0]).status == status
+    assert by_basic(front, here, SPELLINGS[0], SECRETS["TENANT_CLIENT_ID"]).status == 200
+    for _ in range(3):
+        refused(by_basic(front, here, SPELLINGS[0], "wrong-secret"), 401, "invalid_client")
+    throttled(by_basic(front, here, SPELLINGS[0], "wrong-secret"))
+    throttled(by_basic(front, here, SPELLINGS[0], SECRETS["TENANT_CLIENT_ID"]))
+
+
+@pytest.mark.parametrize("front_name", ["lighttpd-fcgi", servers.DIRECT])
+def test_a_certificate_beside_guesses(site, front_name):
+    """It is refused before the secret is looked at, and tells which clients have certificates: so it counts."""
+    front = site.front(front_name, "throttled")
+    here = address()
+    for _ in range(3):
+        refused(attempt(front, here, "tls-dn", certificate="dn"), 400, "invalid_request")
+    throttled(attempt(front, here, "tls-dn", certificate="dn"))
+    throttled(ask(front, certificate="dn", form={**GRANT, "client_id": "tls-dn"}, **{"from": here}))
+    assert good(front, here, "second").status == 200
 
 
 def test_throttle_at_every_endpoint(site):

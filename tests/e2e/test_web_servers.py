@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The files of etc/ where the cases do not go: TLS, mod_cgi, and what a syntax check says."""
+"""The files of etc/ where the cases do not go: TLS, what init makes, mod_cgi, and what a syntax check says."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 import http_client
+import jwts
 import servers
 from configurations import SECRETS
 from test_cases import FORM, basic
@@ -78,6 +80,65 @@ def test_mod_cgi(site):
     large = front.exchange(http_client.build("POST", front.path("token"), [("Content-Type", FORM)],
                                              b"a=" + 150000 * b"b"))
     assert large.status == 413 and large.json()["error"] == "invalid_request"
+
+
+# What `oauth2-admin init` makes, with its state store
+
+def with_init(name, mode):
+    """The web server over a fresh configuration that is the server's user's; the state directory has this mode."""
+    def start(front):
+        directory = front.directory / "etc" / "init"
+        made = subprocess.run([front.site.build / "oauth2-admin", "init", directory, "--issuer",
+                               front.settings.issuer], capture_output=True, text=True, check=True).stdout
+        front.client = [re.search(rf"^{field}: (\S+)$", made, re.M)[1] for field in ("client_id", "client_secret")]
+        front.config_file = directory / "oauth2.yaml"
+        front.state = directory / "state"
+        front.state.chmod(mode)
+        servers.FRONTS[name](front)
+    return start
+
+
+def ask_with_init(front, path, body="", proof=False, secret=None):
+    client, right = front.client
+    headers = [("Content-Type", FORM), ("Authorization", basic(client, secret or right))]
+    headers += [("DPoP", jwts.proof(front.settings, {}))] if proof else []
+    return front.exchange(http_client.build("POST", front.path(path), headers, body.encode()))
+
+
+GRANT = "grant_type=client_credentials"
+
+
+@pytest.mark.parametrize("name", ["lighttpd-fcgi", "lighttpd-cgi", "apache-fcgid"])
+def test_what_init_makes(site, name):
+    """It serves as it is; the state directory need only be the server's user's."""
+    front = site.front(f"{name}-init", "default", with_init(name, 0o700))
+    answer = ask_with_init(front, "token", GRANT)
+    assert answer.status == 200 and answer.json()["scope"] == "identity_proofing", answer.body
+    assert not list(front.state.iterdir()), "a plain client needs no store"
+    token = answer.json()["access_token"]
+    assert ask_with_init(front, "token", GRANT, proof=True).json()["token_type"] == "DPoP"
+    assert {path.name for path in front.state.iterdir()} == {"data.mdb", "lock.mdb"}
+    answer = ask_with_init(front, "revoke", f"token={token}")
+    assert (answer.status, answer.body) == (200, b"")
+    # No throttle is named: nobody is shut out.
+    assert {ask_with_init(front, "token", GRANT, secret="wrong-secret").status for _ in range(30)} == {401}
+    assert ask_with_init(front, "token", GRANT).status == 200
+
+
+@pytest.mark.parametrize("name", ["lighttpd-fcgi", "apache-fcgid"])
+def test_what_init_makes_with_a_state_directory_of_somebody_else(site, name):
+    """Who needs no store does not notice; who does is told 503, until the rights are mended."""
+    front = site.front(f"{name}-init-unwritable", "default", with_init(name, 0o500))
+    for _ in range(3):
+        token = ask_with_init(front, "token", GRANT)
+        assert token.status == 200, token.body
+        assert ask_with_init(front, "token", GRANT, secret="wrong-secret").status == 401
+        for answer in (ask_with_init(front, "token", GRANT, proof=True),
+                       ask_with_init(front, "revoke", "token=" + token.json()["access_token"])):
+            assert answer.status == 503 and answer.json()["error"] == "temporarily_unavailable", answer.body
+            assert int(answer.one("Retry-After")) > 0
+    front.state.chmod(0o700)
+    assert ask_with_init(front, "token", GRANT, proof=True).status == 200
 
 
 COMMANDS = {
