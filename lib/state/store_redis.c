@@ -5,6 +5,7 @@
  * A connection is made when it is needed and kept.  It is non-blocking, so that one deadline
  * covers all that an operation does; hiredis' own timeouts start anew with each byte.  After
  * any failure it is closed: an answer that comes late must not be taken for the next one's.
+ * After one that took its whole time the server is left alone for a moment.
  */
 #include "state/stores.h"
 #include "util/b64url.h"
@@ -19,6 +20,7 @@
 #include <hiredis/hiredis.h>
 
 #define OPERATION_LIMIT_US INT64_C(150000) /* connecting included; a request may need six */
+#define PAUSE_US INT64_C(100000)
 #define PORT_MAX 65535
 #define DATABASE_MAX 2147483647
 
@@ -28,6 +30,7 @@
 struct store_redis {
 	struct store store;
 	redisContext *context; /* NULL: not connected */
+	int64_t resume_us;     /* before that the server is not asked */
 	int port;
 	int64_t database;
 	char host[]; /* NUL-terminated */
@@ -243,11 +246,13 @@ static enum reason exchange(
 PRINTF(3, 4)
 static enum reason ask(struct store_redis *redis, redisReply **reply, const char *command, ...)
 {
-	int64_t deadline_us = clock_steady_us() + OPERATION_LIMIT_US;
+	const int64_t begin_us = clock_steady_us(), deadline_us = begin_us + OPERATION_LIMIT_US;
 	enum reason reason = REASON_NONE;
 	va_list arguments;
 
 	*reply = NULL;
+	if (begin_us < redis->resume_us)
+		return REASON_STORE_UNREACHABLE;
 	if (redis->context != NULL && !is_idle(redis->context))
 		disconnect(redis);
 	bool is_new = redis->context == NULL;
@@ -263,6 +268,9 @@ static enum reason ask(struct store_redis *redis, redisReply **reply, const char
 		reason = exchange(redis->context, is_new, deadline_us, reply);
 	if (reason != REASON_NONE)
 		disconnect(redis);
+	/* Requests that have queued up meanwhile must not wait one after the other. */
+	if (reason == REASON_STORE_UNREACHABLE && clock_steady_us() >= deadline_us)
+		redis->resume_us = clock_steady_us() + PAUSE_US;
 	return reason;
 }
 
