@@ -58,7 +58,7 @@ def places():
     made = []
 
     def make(state, text=CONFIG + STATE):
-        place = Path(tempfile.mkdtemp(prefix="oauth2-r."))
+        place = Path(tempfile.mkdtemp(prefix="oauth2-r.")).resolve()
         made.append(place)
         (place / "oauth2.yaml").write_text(configurations.render(text, state=state))
         key = place / "key.pem"
@@ -527,10 +527,9 @@ def test_guesses_while_redis_is_full(start, redis):
 
 def test_guesses_while_the_disk_is_full(start, places):
     place = places(LMDB, COUNTING)
-    (place / "state").mkdir(mode=0o700)
-    server = start(LMDB, 1, place=place, before=[*unshared(), str(place / "state")])
-    ballast = Path(f"/proc/{server.pid}/root{place}/state/ballast")
-    check_uncounted(server, lambda: fill(ballast), ballast.unlink)
+    disk = SmallDisk(place)
+    server = start(LMDB, 1, place=place, before=disk.before)
+    check_uncounted(server, lambda: disk.fill(server), lambda: disk.clear(server))
 
 
 # A store that is changed while it is in use
@@ -653,10 +652,10 @@ def test_tokens_of_clients_that_are_taken_away(start):
 MOUNT = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"'
 # Read-only, until there is a file beside it; whoever waits for it is no child of the program.
 MOUNT_READ_ONLY = """\
-mount -t tmpfs -o size=1m,ro,mode=0777 none "$0" || exit 1
+mount -t tmpfs -o size=1m,mode=0777 none "$0" && mount -o remount,bind,ro "$0" || exit 1
 (
     for _ in $(seq 600); do
-        test ! -e "$0.writable" || exec mount -o remount,rw "$0"
+        test ! -e "$0.writable" || exec mount -o remount,bind,rw "$0"
         sleep 0.1
     done &
 )
@@ -664,38 +663,79 @@ exec "$@"
 """
 
 
-def unshared(mount=MOUNT):
-    """A command before the program that gives it a mount namespace with a tmpfs of 1 MiB."""
-    options = ["-m"] if os.geteuid() == 0 else ["-r", "-m"]
-    tool = servers.tool("unshare")
-    tried = subprocess.run([tool, *options, "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"],
-                           capture_output=True, text=True, check=False)
-    if tried.returncode != 0:
-        pytest.fail("a full disk is tested on a small tmpfs, which needs root or user namespaces (unshare "
-                    f"{' '.join(options)}): {tried.stderr.strip()}", pytrace=False)
-    return [tool, *options, "sh", "-c", mount]
+SHIMS = Path(__file__).parents[1] / "shims"
 
 
-def fill(path):
-    """Until no byte fits in any more."""
-    with open(path, "wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            with contextlib.suppress(OSError):
-                while file.write(size * b"x"):
-                    pass
+def preloaded(place, shim, variable):
+    """A command before the program that gives it one of the shims, for its state directory."""
+    library = place / f"{shim}.so"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, SHIMS / f"{shim}.c",
+                    "-ldl"], check=True)
+    options = f"{os.environ.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0".lstrip(":")
+    return ["env", f"LD_PRELOAD={library}", f"{variable}={place / 'state'}", f"ASAN_OPTIONS={options}"]
+
+
+class SmallDisk:
+    """A disk of 1 MiB below the state directory, from full to empty, or read-only: a tmpfs in a mount namespace, or
+    where nobody may mount anything a shim that lets the same calls fail."""
+
+    SIZE = 1 << 20
+
+    def __init__(self, place, read_only=False):
+        self.state = place / "state"
+        self.state.mkdir(mode=0o700)
+        unshare = [servers.tool("unshare"), *([] if os.geteuid() == 0 else ["-r"]), "-m"]
+        tried = subprocess.run([*unshare, "sh", "-c", MOUNT, str(self.state), "mount", "-o", "remount,bind,ro",
+                                str(self.state)], capture_output=True, text=True, check=False)
+        self.is_mounted = tried.returncode == 0
+        if self.is_mounted:
+            print("the small disk is a tmpfs")
+            self.before = [*unshare, "sh", "-c", MOUNT_READ_ONLY if read_only else MOUNT, str(self.state)]
+        else:
+            print(f"the small disk is a shim: {tried.stderr.strip()}")
+            self.before = preloaded(place, *(("read_only_disk", "READ_ONLY_DISK") if read_only else
+                                             ("small_disk", "SMALL_DISK")))
+
+    def ballast(self, server):
+        return Path(f"/proc/{server.pid}/root{self.state}" if self.is_mounted else self.state) / "ballast"
+
+    def fill(self, server):
+        """Until no byte fits in any more."""
+        with open(self.ballast(server), "wb", buffering=0) as file:
+            if not self.is_mounted:
+                self.keep_what_is_there()
+                file.truncate(self.SIZE)
+                return
+            for size in (65536, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while file.write(size * b"x"):
+                        pass
+
+    def keep_what_is_there(self):
+        """Tell the shim which pages the files have: all but the holes at the end of the data."""
+        page = os.sysconf("SC_PAGESIZE")
+        for path in self.state.glob("*.mdb"):
+            content = path.read_bytes()
+            if path.name == "data.mdb":
+                content = content.rstrip(b"\0")
+            with open(f"{path}.room", "wb") as file:
+                file.truncate(-(-len(content) // page) * page)
+
+    def clear(self, server):
+        for path in (self.ballast(server), *self.state.glob("*.room")):
+            path.unlink()
 
 
 def test_full_disk(start, places):
     place = places(LMDB)
-    (place / "state").mkdir(mode=0o700)
-    server = start(LMDB, 2, place=place, before=[*unshared(), str(place / "state")])
-    inside = Path(f"/proc/{server.pid}/root{place}/state")
+    disk = SmallDisk(place)
+    server = start(LMDB, 2, place=place, before=disk.before)
     used = [assertion_request() for _ in range(5)]
     for request in used:
         assert raw.exchange(server.address, request).status == 200
     token = token_of(raw.exchange(server.address, secret_request()))
     workers = workers_of(server, 2)
-    fill(inside / "ballast")
+    disk.fill(server)
     # Pages that the store has already may be enough for some more.
     for _ in range(3000):
         request = assertion_request()
@@ -713,7 +753,7 @@ def test_full_disk(start, places):
     assert raw.exchange(server.address, secret_request()).status == 200
     assert raw.exchange(server.address, raw.get_request("/jwks")).status == 200
     assert any("full" in line["reason"] for line in server.log("token.denied"))
-    (inside / "ballast").unlink()
+    disk.clear(server)
     assert raw.exchange(server.address, request).status == 200, "the refused one, now that there is room"
     assert raw.exchange(server.address, proof_request()).status == 200
     for again in used:
@@ -726,13 +766,12 @@ def test_full_disk(start, places):
 def test_disk_that_is_full_from_the_start(start, places):
     """Not even the store's files fit."""
     place = places(LMDB)
-    (place / "state").mkdir(mode=0o700)
-    server = start(LMDB, 1, place=place, before=[*unshared(), str(place / "state")])
-    inside = Path(f"/proc/{server.pid}/root{place}/state")
-    fill(inside / "ballast")
+    disk = SmallDisk(place)
+    server = start(LMDB, 1, place=place, before=disk.before)
+    disk.fill(server)
     for _ in range(3):
         unavailable(server, assertion_request())
-    (inside / "ballast").unlink()
+    disk.clear(server)
     request = assertion_request()
     assert raw.exchange(server.address, request).status == 200
     assert raw.exchange(server.address, request).status == 401
@@ -742,8 +781,7 @@ def test_disk_that_is_read_only(start, places):
     """With a throttle nobody gets in while nothing can be counted; without, who needs no store does."""
     for text, status in ((CONFIG + STATE, 200), (COUNTING, 503)):
         place = places(LMDB, text)
-        (place / "state").mkdir(mode=0o700)
-        server = start(LMDB, 1, place=place, before=[*unshared(MOUNT_READ_ONLY), str(place / "state")])
+        server = start(LMDB, 1, place=place, before=SmallDisk(place, read_only=True).before)
         for request in (assertion_request(), proof_request()):
             unavailable(server, request)
         assert statuses(server, secret_request(), raw.get_request("/jwks")) == [status, 200]
