@@ -481,8 +481,7 @@ static void ignore_signal(int number)
 	(void)number;
 }
 
-/* A signal each 200 us, that interrupts what can be interrupted; a name instead of an address.
- */
+/* A signal each 200 us, that interrupts what can be interrupted. */
 static void test_signals(void **state)
 {
 	const struct itimerval often = { { 0, 200 }, { 0, 200 } },
@@ -494,7 +493,7 @@ static void test_signals(void **state)
 	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
 	for (unsigned i = 0; i < 100; i++) {
 		struct store *store = store_redis_new(
-			STR("localhost"), redis_server_port(&server), STR("0"));
+			STR("127.0.0.1"), redis_server_port(&server), STR("0"));
 
 		assert_non_null(store);
 		for (unsigned j = 0; j < 10; j++)
