@@ -313,13 +313,14 @@ def test_redis_that_is_gone(start, redis, how):
     unavailable(server, revoke_request(other))
     unavailable(server, secret_request("resource-server", "/introspect", {"token": token}))
     # Not one after the other: who waits for Redis keeps nobody else waiting for long.
-    assert in_time(lambda: statuses_at_once(server, 8, assertion_request), 4 * DEADLINE_S) == {503}
+    assert in_time(lambda: statuses_at_once(server, 32, assertion_request)) == {503}
     if how == "stopped":
         redis.popen.send_signal(signal.SIGCONT)
     else:
         redis.start()
     raw.wait_until(lambda: raw.exchange(server.address, assertion_request()).status == 200, DEADLINE_S + SLACK_S,
                    "it works again")
+    time.sleep(0.15)  # The other worker, too: one that met the hang leaves Redis alone for 0.1 s.
     assert raw.exchange(server.address, proof_request()).status == 200
     assert introspect(server, token)
     if how == "stopped":
