@@ -144,6 +144,7 @@ struct str exchange_answer(
 		.services = &exchange->services,
 		.arena = exchange->arena,
 		.now_s = clock_wall_ms() / 1000,
+		.degraded = reload_is_degraded(reload),
 	};
 
 	good = good && http_request_init(request, exchange->arena) == REASON_NONE;

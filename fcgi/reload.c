@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHECK_INTERVAL_US 1000000
@@ -19,7 +20,8 @@ struct reload {
 	struct config *active;   /* in use; NULL before the first good load */
 	struct config *rejected; /* the last attempt, if it was no good */
 	struct log log;
-	char *log_file; /* open as log.fd; NULL: log.fd is standard error */
+	char *log_file;  /* open as log.fd; NULL: log.fd is standard error */
+	bool log_failed; /* the log's file could not be opened, and that was told */
 	int64_t checked_us;
 	bool retrying; /* the last attempt may do better without any change */
 	unsigned generation;
@@ -98,6 +100,17 @@ static enum reason open_log(struct reload *reload, const struct log_settings *se
 	return REASON_NONE;
 }
 
+/* Does the name still lead to the open file?  No more after a rotation. */
+static bool log_is_in_place(const struct reload *reload)
+{
+	struct stat opened, named;
+
+	if (reload->log_file == NULL)
+		return true;
+	return fstat(reload->log.fd, &opened) == 0 && stat(reload->log_file, &named) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 static bool log_is_as_set(const struct reload *reload, const struct log_settings *settings)
 {
 	return str_eq(str_of(reload->log_file), settings->file) &&
@@ -151,14 +164,19 @@ static void reject_for_memory(const struct reload *reload, bool was_retrying)
 			str_of(reason_info(REASON_MEMORY)->name));
 }
 
-/* Have the log as the configuration in use wants it. */
+/* Have the log as the configuration in use wants it, or leave it as it is and say so: once, or
+ * whenever somebody asked for it. */
 static void adopt_log(struct reload *reload, bool reopen)
 {
 	const struct log_settings *settings = &config_snapshot(reload->active)->log;
 
-	if ((reopen || !log_is_as_set(reload, settings)) &&
-		open_log(reload, settings) != REASON_NONE)
+	if (!reopen && log_is_as_set(reload, settings) && log_is_in_place(reload))
+		return;
+	bool failed = open_log(reload, settings) != REASON_NONE;
+
+	if (failed && (reopen || !reload->log_failed))
 		log_is_unavailable(reload, settings, errno);
+	reload->log_failed = failed;
 }
 
 static struct config *load(struct reload *reload)
@@ -254,6 +272,8 @@ void reload_check(struct reload *reload)
 	reload->checked_us = now_us;
 	if (reload->retrying || watch_changed(config_watch(latest)))
 		load_again(reload, false);
+	else
+		adopt_log(reload, false);
 }
 
 void reload_force(struct reload *reload)
@@ -274,6 +294,11 @@ void reload_be_quiet(struct reload *reload)
 const struct snapshot *reload_snapshot(const struct reload *reload)
 {
 	return reload->active == NULL ? NULL : config_snapshot(reload->active);
+}
+
+bool reload_is_degraded(const struct reload *reload)
+{
+	return reload->active != NULL && (reload->rejected != NULL || reload->retrying);
 }
 
 unsigned reload_generation(const struct reload *reload)

@@ -37,6 +37,9 @@ NODISCARD enum reason reload_start(struct reload *reload, struct buf *problems);
  * until the files change again; what failed for a moment's lack of descriptors
  * or memory is tried again at each look.  Whatever reload_snapshot gave before is gone
  * after a good load: call it between two requests only.
+ *
+ * A log file that was renamed or removed is opened anew at the same look.  If that
+ * fails, the log goes on as it was, says so once, and each look tries again.
  */
 void reload_check(struct reload *reload);
 
@@ -52,6 +55,10 @@ void reload_be_quiet(struct reload *reload);
 
 /* reload_snapshot - borrowed until the next check; NULL if nothing could be loaded yet. */
 const struct snapshot *reload_snapshot(const struct reload *reload);
+
+/* reload_is_degraded - is the configuration in use an older one, because the newest was
+ * rejected? */
+bool reload_is_degraded(const struct reload *reload);
 
 /* reload_generation - another number for each configuration. */
 unsigned reload_generation(const struct reload *reload);

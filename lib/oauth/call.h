@@ -25,6 +25,7 @@ struct call {
 	struct arena *arena;
 	struct netaddr client_address;
 	int64_t now_s;
+	bool degraded; /* the newest configuration was rejected: snapshot is an older one */
 };
 
 #endif

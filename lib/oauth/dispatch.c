@@ -258,6 +258,7 @@ void dispatch(
 			.services = input->services,
 			.arena = input->arena,
 			.now_s = input->now_s,
+			.degraded = input->degraded,
 		},
 		.response = response,
 		.audit = audit,

@@ -6,8 +6,8 @@
 enum reason health_endpoint(
 	const struct call *call, struct http_response *response, struct audit *audit)
 {
-	(void)call;
 	(void)audit;
-	answer_private(response, 200, STR("{\"status\":\"ok\"}"));
+	answer_private(response, 200,
+		call->degraded ? STR("{\"status\":\"degraded\"}") : STR("{\"status\":\"ok\"}"));
 	return REASON_NONE;
 }

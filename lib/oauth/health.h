@@ -7,7 +7,8 @@
 #include "oauth/audit.h"
 #include "oauth/call.h"
 
-/* health_endpoint - say that requests are served.  Returns REASON_NONE. */
+/* health_endpoint - say that requests are served, and whether by the newest configuration.
+ * Returns REASON_NONE. */
 NODISCARD enum reason health_endpoint(
 	const struct call *call, struct http_response *response, struct audit *audit);
 

@@ -4,10 +4,17 @@
 
 #include <string.h>
 
-static void json_escape(struct buf *buf, unsigned char c)
+static void hex_escape(struct buf *buf, const char *start, unsigned char low)
 {
 	static const char hex[] = "0123456789abcdef";
 
+	buf_text(buf, start);
+	buf_char(buf, hex[low >> 4]);
+	buf_char(buf, hex[low & 15]);
+}
+
+static void json_escape(struct buf *buf, unsigned char c)
+{
 	switch (c) {
 	case '"':
 	case '\\':
@@ -24,9 +31,7 @@ static void json_escape(struct buf *buf, unsigned char c)
 		buf_text(buf, "\\t");
 		return;
 	default:
-		buf_text(buf, "\\u00");
-		buf_char(buf, hex[c >> 4]);
-		buf_char(buf, hex[c & 15]);
+		hex_escape(buf, "\\u00", c);
 	}
 }
 
@@ -50,6 +55,17 @@ static size_t utf8_character(struct str s)
 	return 0;
 }
 
+/* U+2028 and U+2029 end a line for some readers; U+202A to U+202E and U+2066 to U+2069 turn the
+ * order of what is read. */
+static bool is_deceptive(struct str s)
+{
+	unsigned char last = s.n < 3 ? 0 : (unsigned char)s.p[2];
+
+	if (str_starts(s, STR("\xe2\x80")))
+		return last >= 0xa8 && last <= 0xae;
+	return str_starts(s, STR("\xe2\x81")) && last >= 0xa6 && last <= 0xa9;
+}
+
 /* Append the character that starts with a byte above 0x7f.  Returns the bytes it took. */
 static size_t json_character(struct buf *buf, struct str s)
 {
@@ -62,6 +78,8 @@ static size_t json_character(struct buf *buf, struct str s)
 	/* U+0080 to U+009F control terminals too. */
 	if ((unsigned char)s.p[0] == 0xc2 && (unsigned char)s.p[1] < 0xa0)
 		json_escape(buf, (unsigned char)s.p[1]);
+	else if (is_deceptive(s))
+		hex_escape(buf, "\\u20", (unsigned char)((s.p[1] & 1) << 6 | (s.p[2] & 0x3f)));
 	else
 		buf_str(buf, str_upto(s, length));
 	return length;

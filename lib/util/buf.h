@@ -27,8 +27,9 @@ void buf_padded(struct buf *buf, int64_t number, unsigned digits);
 /*
  * buf_json - s as a JSON string with its quotes (RFC 8259 §7).
  *
- * Control characters are escaped, and bytes that are not UTF-8 become
- * U+FFFD, so that the result is always valid JSON of printable characters.
+ * Control characters, those that end a line and those that turn its direction
+ * are escaped, and bytes that are not UTF-8 become U+FFFD, so that the result is
+ * always valid JSON of printable characters.
  */
 void buf_json(struct buf *buf, struct str s);
 

@@ -174,6 +174,9 @@ static void test_json(void **state)
 		{ "cut off", TEXT("\xc3"), TEXT("\xef\xbf\xbd") },
 		{ "cut off before ASCII", TEXT("\xc3z"), TEXT("\xef\xbf\xbdz") },
 		{ "C1 control", TEXT("\xc2\x9b"), TEXT("\xc2\x9b") },
+		{ "line separator", TEXT("\xe2\x80\xa8z"), TEXT("\xe2\x80\xa8z") },
+		{ "right to left", TEXT("\xe2\x80\xae"), TEXT("\xe2\x80\xae") },
+		{ "isolate", TEXT("\xe2\x81\xa7"), TEXT("\xe2\x81\xa7") },
 	};
 
 	(void)state;
@@ -218,6 +221,39 @@ static void test_json_is_printable(void **state)
 }
 
 /* Every pair of bytes gives valid JSON and valid UTF-8. */
+/* What ends a line for some readers, or turns its direction; and what stands beside these. */
+static void test_json_deceives_nobody(void **state)
+{
+	static const struct {
+		unsigned first, last;
+		bool escaped;
+	} ranges[] = {
+		{ 0x2000, 0x2027, false },
+		{ 0x2028, 0x202e, true },
+		{ 0x202f, 0x2065, false },
+		{ 0x2066, 0x2069, true },
+		{ 0x206a, 0x20ff, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ranges); i++) {
+		for (unsigned c = ranges[i].first; c <= ranges[i].last; c++) {
+			const char text[] = { '\xe2', (char)(0x80 | (c >> 6 & 0x3f)),
+				(char)(0x80 | (c & 0x3f)) };
+			char wanted[12], name[12], space[16];
+			struct str s = { text, sizeof(text) }, written;
+
+			snprintf(name, sizeof(name), "U+%04X", c);
+			snprintf(wanted, sizeof(wanted), "\"\\u%04x\"", c);
+			json_decref(through_json(s, &written, space, sizeof(space)));
+			CHECK(str_contains(written, s) != ranges[i].escaped, name);
+			if (ranges[i].escaped)
+				CHECK_TEXT(written, str_of(wanted), name);
+		}
+	}
+	check_end();
+}
+
 static void test_json_of_any_bytes(void **state)
 {
 	(void)state;
@@ -245,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_overflow_sticks),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_is_printable),
+		cmocka_unit_test(test_json_deceives_nobody),
 		cmocka_unit_test(test_json_of_any_bytes),
 	};
 

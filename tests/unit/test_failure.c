@@ -753,7 +753,7 @@ static void send_request(void)
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S };
+		fixture.arena, NOW_S, false };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 	struct jws_parts parts;
@@ -809,7 +809,7 @@ static void send_wrong_secret(void)
 		.body = STR(
 			"grant_type=client_credentials&client_id=SLOW&client_secret=wrong") };
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S };
+		fixture.arena, NOW_S, false };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 
@@ -882,7 +882,7 @@ static void send_forged(void)
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S };
+		fixture.arena, NOW_S, false };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 
@@ -1026,7 +1026,7 @@ static void send_token(void)
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S };
+		fixture.arena, NOW_S, false };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 	bool hit;
