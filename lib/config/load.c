@@ -121,6 +121,12 @@ static const struct yaml_node *locate_in(
 
 struct config *config_load(const char *path, enum config_depth depth, int64_t now_s)
 {
+	return config_load_draft(path, depth, now_s, NULL);
+}
+
+struct config *config_load_draft(const char *path, enum config_depth depth, int64_t now_s,
+	const struct config_draft *draft)
+{
 	struct config *config = config_new();
 	struct snapshot *snapshot = snapshot_new();
 
@@ -138,6 +144,7 @@ struct config *config_load(const char *path, enum config_depth depth, int64_t no
 		.snapshot = snapshot,
 		.now_s = now_s,
 		.depth = depth,
+		.draft = draft,
 	};
 	bool done = load(config, &loader, path);
 

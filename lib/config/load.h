@@ -30,6 +30,17 @@ struct config;
 NODISCARD struct config *config_load(const char *path, enum config_depth depth, int64_t now_s);
 void config_free(struct config *config);
 
+/* What a file is going to hold. */
+struct config_draft {
+	const char *path; /* as messages name it; of the main file or of an included one */
+	struct str text;
+};
+
+/* config_load_draft - config_load with another text for one of the files; all else, relative
+ * paths among it, is as if that text stood there.  draft is borrowed for the call. */
+NODISCARD struct config *config_load_draft(const char *path, enum config_depth depth,
+	int64_t now_s, const struct config_draft *draft);
+
 /* config_diag - the problems, sorted; borrowed. */
 const struct diag *config_diag(const struct config *config);
 

@@ -4,6 +4,7 @@
 #include "config/quote.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* name: NULL for the main file, which nothing names. */
@@ -23,11 +24,28 @@ static void report(struct loader *loader, struct str path, const struct yaml_nod
 		reason == REASON_FILE_OPEN ? strerror(error) : "");
 }
 
+static enum reason copy_draft(struct str text, size_t size_max, struct buf *content)
+{
+	*content = (struct buf){ 0 };
+	if (text.n > size_max)
+		return REASON_FILE_SIZE;
+	char *p = malloc(text.n + 1);
+
+	if (p == NULL)
+		return REASON_MEMORY;
+	*content = buf_init(p, text.n + 1);
+	buf_str(content, text);
+	return REASON_NONE;
+}
+
 bool loader_read_file(struct loader *loader, struct str path, const struct yaml_node *name,
 	enum file_kind kind, size_t size_max, struct buf *content)
 {
 	loader_watch(loader, path.p);
-	enum reason reason = file_read(path.p, kind, size_max, content);
+	const struct config_draft *draft = loader->draft;
+	enum reason reason = draft != NULL && strcmp(path.p, draft->path) == 0
+				     ? copy_draft(draft->text, size_max, content)
+				     : file_read(path.p, kind, size_max, content);
 	int error = errno;
 
 	if (reason == REASON_FILE_OPEN)

@@ -18,7 +18,8 @@ struct loader {
 	struct str_list scope_names; /* as in snapshot->scopes, for suggestions */
 	int64_t now_s;
 	enum config_depth depth;
-	bool has_state;  /* a state store is configured */
+	const struct config_draft *draft; /* NULL: all files as they are */
+	bool has_state;                   /* a state store is configured */
 	bool incomplete; /* a file could not be read, so what it defines is not known */
 	bool transient;  /* a file could not be read, and perhaps can the next time */
 };
