@@ -35,6 +35,7 @@ struct admin {
 	struct arena *arena;   /* wiped at the end: secrets may stay in it */
 	struct config *config; /* set by admin_load; freed by main */
 	int64_t now_s;         /* wall clock at the start */
+	bool json;             /* the result is for a program (OPTION_JSON) */
 };
 
 /*
@@ -57,12 +58,20 @@ command_function cmd_init;
 command_function cmd_check;
 command_function cmd_keygen;
 command_function cmd_hash_secret;
+command_function cmd_rotate;
 command_function cmd_list_clients;
+command_function cmd_add_client;
+command_function cmd_disable_client;
+command_function cmd_enable_client;
+command_function cmd_remove_client;
+command_function cmd_add_secret;
+command_function cmd_remove_secret;
 command_function cmd_token;
 command_function cmd_explain;
 command_function cmd_inspect;
 command_function cmd_revoke;
 command_function cmd_state;
 command_function cmd_export;
+command_function cmd_expiring;
 
 #endif

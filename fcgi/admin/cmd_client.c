@@ -98,16 +98,55 @@ static void print_table(const struct client_table *clients)
 	}
 }
 
+static json_t *pack_methods(unsigned methods)
+{
+	json_t *list = json_array();
+
+	for (enum auth_method i = 0; i < AUTH__MAX; i++) {
+		if ((methods & AUTH_BIT(i)) != 0)
+			output_append(&list, json_string(auth_method_name(i)));
+	}
+	return list;
+}
+
+static json_t *pack_scopes(struct scope_list scopes)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < scopes.count; i++)
+		output_append(&list, output_string(scopes.items[i]->token));
+	return list;
+}
+
+static json_t *pack_clients(const struct client_table *clients)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < clients->count; i++) {
+		const struct client *client = &clients->items[i];
+
+		output_append(&list,
+			json_pack("{s:o, s:o, s:b, s:o, s:o}", "id", output_string(client->id),
+				"name", output_string(client->name), "enabled", client->enabled,
+				"methods", pack_methods(client->auth_methods), "scopes",
+				pack_scopes(client->scopes)));
+	}
+	return list;
+}
+
 int cmd_list_clients(struct admin *admin, int argc, char **argv)
 {
 	int status;
+	const struct option options[] = { OPTION_JSON(admin) };
 
-	if (!options_read(admin, argc, argv, NULL, 0, &status))
+	if (!options_read(admin, argc, argv, options, 1, &status))
 		return status;
 	const struct snapshot *snapshot = admin_load(admin);
 
 	if (snapshot == NULL)
 		return STATUS_FAILED;
+	if (admin->json)
+		return output_result(pack_clients(&snapshot->clients), STATUS_DONE);
 	print_table(&snapshot->clients);
 	return STATUS_DONE;
 }

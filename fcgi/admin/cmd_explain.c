@@ -25,6 +25,7 @@ struct explanation {
 	struct token_request request;
 	struct grant grant;
 	struct token token;
+	json_t *decisions; /* with --json: the list that they go to */
 	char *value; /* VALUE_SIZE bytes in the arena: the value that is being explained */
 };
 
@@ -106,38 +107,63 @@ static struct path source_path(
 	return path_of(NULL, STR(""), NULL);
 }
 
-static void print_place(const struct place *place)
+/* A decision with its place, or with what decided it in the place of one. */
+static json_t *pack_decision(
+	const char *name, struct str value, const struct place *place, const char *otherwise)
 {
-	output_text(str_of(place->file));
-	printf(":%u", place->line);
+	json_t *decision = json_object();
+
+	if (name != NULL) {
+		output_member(&decision, "what", json_string(name));
+		output_member(&decision, "value", output_string(value));
+	}
+	if (place == NULL) {
+		output_member(&decision, "by", json_string(otherwise));
+		return decision;
+	}
+	output_member(&decision, "by", json_string("file"));
+	output_member(&decision, "file", output_string(str_of(place->file)));
+	output_member(&decision, "line", json_integer(place->line));
+	return decision;
 }
 
-static void print_decision(
-	const struct explanation *e, const char *name, struct str value, struct path path)
+static void print_decision(const char *name, struct str value, const struct place *place)
 {
-	struct place place;
-
 	printf("  %-*s", NAME_WIDTH, name);
 	output_cell(value, VALUE_WIDTH);
 	printf("  ");
-	if (path.key_count > 0 &&
-		config_locate(e->admin->config, path.keys, path.key_count, &place))
-		print_place(&place);
+	if (place != NULL)
+		output_place(place);
 	else
 		printf("default");
 	putchar('\n');
 }
 
-static void explain_scope(const struct explanation *e)
+static void tell_decision(
+	struct explanation *e, const char *name, struct str value, struct path path)
+{
+	struct place found;
+	const struct place *place = NULL;
+
+	if (path.key_count > 0 &&
+		config_locate(e->admin->config, path.keys, path.key_count, &found))
+		place = &found;
+	if (e->admin->json)
+		output_append(&e->decisions, pack_decision(name, value, place, "default"));
+	else
+		print_decision(name, value, place);
+}
+
+static void explain_scope(struct explanation *e)
 {
 	struct buf buf = buf_init(e->value, VALUE_SIZE);
 
 	scope_list_write(&buf, e->grant.scopes);
-	print_decision(e, "scope", buf.n > 0 ? buf_view(&buf) : STR("(none)"),
+	tell_decision(e, "scope", buf.n > 0 ? buf_view(&buf) : STR("(none)"),
 		source_path(e, &scope_property, e->grant.scopes_from));
 }
 
-static void explain_audience(const struct explanation *e)
+static void explain_audience(struct explanation *e)
 {
 	struct buf buf = buf_init(e->value, VALUE_SIZE);
 
@@ -145,21 +171,21 @@ static void explain_audience(const struct explanation *e)
 		buf_text(&buf, i > 0 ? " " : "");
 		buf_str(&buf, e->grant.audience.items[i]);
 	}
-	print_decision(e, "audience", buf_view(&buf),
+	tell_decision(e, "audience", buf_view(&buf),
 		source_path(e, &audience_property, e->grant.audience_from));
 }
 
-static void explain_lifetime(const struct explanation *e)
+static void explain_lifetime(struct explanation *e)
 {
 	struct buf buf = buf_init(e->value, VALUE_SIZE);
 
 	buf_number(&buf, e->grant.lifetime_s);
 	buf_text(&buf, " s");
-	print_decision(e, "lifetime", buf_view(&buf),
+	tell_decision(e, "lifetime", buf_view(&buf),
 		source_path(e, &lifetime_property, e->grant.lifetime_from));
 }
 
-static void explain_key(const struct explanation *e)
+static void explain_key(struct explanation *e)
 {
 	char index[8];
 	struct buf buf = buf_init(e->value, VALUE_SIZE);
@@ -170,28 +196,27 @@ static void explain_key(const struct explanation *e)
 	buf_text(&buf, " ");
 	buf_text(&buf, alg_info(keyring->active->alg)->name);
 	buf_number(&at, keyring->active - keyring->keys);
-	print_decision(e, "key", buf_view(&buf), path_of("signing_keys", buf_view(&at), NULL));
+	tell_decision(e, "key", buf_view(&buf), path_of("signing_keys", buf_view(&at), NULL));
 }
 
 /* The client's own claims, as kept: members with a comma before each. */
-static void explain_claims(const struct explanation *e)
+static void explain_claims(struct explanation *e)
 {
 	if (e->grant.client->claims.n > 0)
-		print_decision(e, "claims", str_from(e->grant.client->claims, 1),
+		tell_decision(e, "claims", str_from(e->grant.client->claims, 1),
 			client_path(e, "claims"));
 }
 
-static void print_decisions(const struct explanation *e)
+static void tell_decisions(struct explanation *e)
 {
-	puts("decided by:");
-	print_decision(e, "client", e->grant.client->id, client_path(e, NULL));
+	tell_decision(e, "client", e->grant.client->id, client_path(e, NULL));
 	explain_scope(e);
 	explain_audience(e);
 	explain_lifetime(e);
-	print_decision(e, "profile", str_of(profile_name(e->grant.profile)),
+	tell_decision(e, "profile", str_of(profile_name(e->grant.profile)),
 		source_path(e, &profile_property, e->grant.profile_from));
 	explain_key(e);
-	print_decision(e, "issuer", e->snapshot->issuer, path_of("issuer", STR(""), NULL));
+	tell_decision(e, "issuer", e->snapshot->issuer, path_of("issuer", STR(""), NULL));
 	explain_claims(e);
 }
 
@@ -201,6 +226,29 @@ static void print_json_text(const char *heading, struct str text)
 
 	output_json(heading, json);
 	json_decref(json);
+}
+
+static int tell_grant(struct explanation *e, struct str body)
+{
+	if (e->admin->json) {
+		e->decisions = json_array();
+		tell_decisions(e);
+		return output_result(
+			json_pack("{s:i, s:o, s:o, s:o, s:o}", "status", 200, "response",
+				json_loadb(body.p, body.n, 0, NULL), "header",
+				json_loadb(e->token.header.p, e->token.header.n, 0, NULL),
+				"claims",
+				json_loadb(e->token.claims.p, e->token.claims.n, 0, NULL),
+				"decided_by", e->decisions),
+			STATUS_DONE);
+	}
+	puts("status: 200");
+	print_json_text("response", body);
+	print_json_text("header", e->token.header);
+	print_json_text("claims", e->token.claims);
+	puts("decided by:");
+	tell_decisions(e);
+	return STATUS_DONE;
 }
 
 static int explain_grant(struct explanation *e)
@@ -215,12 +263,7 @@ static int explain_grant(struct explanation *e)
 		reason = mint_response(&e->grant, &e->token, admin->now_s, admin->arena, &body);
 	if (reason != REASON_NONE)
 		return output_reason(e->request.client_id, reason);
-	puts("status: 200");
-	print_json_text("response", body);
-	print_json_text("header", e->token.header);
-	print_json_text("claims", e->token.claims);
-	print_decisions(e);
-	return STATUS_DONE;
+	return tell_grant(e, body);
 }
 
 /* Is this scope-token what makes the request fail for that reason? */
@@ -235,70 +278,89 @@ static bool is_culprit(const struct explanation *e, enum reason reason, struct s
 	return scope != NULL && !scope_list_has(client->scopes, scope);
 }
 
-static void print_scope_culprit(const struct explanation *e, enum reason reason)
+static struct str scope_culprit(const struct explanation *e, enum reason reason)
 {
 	struct str rest = str_of(e->request.scope), token;
 
-	if (reason != REASON_SCOPE_UNKNOWN && reason != REASON_SCOPE_DENIED)
-		return;
 	while (rest.n > 0) {
 		str_cut(&rest, ' ', &token);
-		if (is_culprit(e, reason, token)) {
-			printf(": ");
-			output_text(token);
-			return;
-		}
+		if (is_culprit(e, reason, token))
+			return token;
 	}
+	return STR("");
 }
 
-static void print_target_culprit(const struct explanation *e, enum reason reason)
+static struct str target_culprit(const struct explanation *e)
 {
 	const struct client *client = client_find(
 		&e->snapshot->clients, str_of(e->request.client_id));
 
-	for (size_t i = 0; reason == REASON_TARGET_DENIED && i < e->request.resources.count;
-		i++) {
+	for (size_t i = 0; i < e->request.resources.count; i++) {
 		struct str resource = e->request.resources.items[i];
 
-		if (resource.n == 0 || str_list_has(client->resources, resource))
-			continue;
-		printf(": ");
-		output_text(resource);
-		return;
+		if (resource.n > 0 && !str_list_has(client->resources, resource))
+			return resource;
 	}
+	return STR("");
 }
 
-/* The place of the value, or of the nearest mapping around the value that is not there. */
-static void print_decider(const struct explanation *e, struct path path)
+/* The value of the request that is refused; empty: none by itself. */
+static struct str culprit(const struct explanation *e, enum reason reason)
 {
-	struct place place;
-	size_t key_count = path.key_count;
+	if (reason == REASON_SCOPE_UNKNOWN || reason == REASON_SCOPE_DENIED)
+		return scope_culprit(e, reason);
+	return reason == REASON_TARGET_DENIED ? target_culprit(e) : STR("");
+}
 
-	while (key_count > 0 && !config_locate(e->admin->config, path.keys, key_count, &place))
-		key_count--;
+static void print_decider(const struct place *place, const char *otherwise, struct str missing)
+{
 	printf("decided by: ");
-	if (key_count == 0)
-		printf("%s", path.key_count == 0 ? "the request" : "default");
+	if (place != NULL)
+		output_place(place);
 	else
-		print_place(&place);
-	if (key_count > 0 && key_count < path.key_count)
-		printf(" (no '%.*s' there)", (int)path.keys[path.key_count - 1].n,
-			path.keys[path.key_count - 1].p);
+		printf("%s", otherwise);
+	if (missing.n > 0)
+		printf(" (no '%.*s' there)", (int)missing.n, missing.p);
 	putchar('\n');
 }
 
-static void print_audiences(const struct explanation *e, struct str_list tokens)
+/* The place of the value, or of the nearest mapping around the value that is not there. */
+static void tell_decider(struct explanation *e, struct path path)
+{
+	struct place found;
+	struct str missing = STR("");
+	const char *otherwise = path.key_count == 0 ? "the request" : "default";
+	size_t key_count = path.key_count;
+
+	while (key_count > 0 && !config_locate(e->admin->config, path.keys, key_count, &found))
+		key_count--;
+	const struct place *place = key_count > 0 ? &found : NULL;
+
+	if (key_count > 0 && key_count < path.key_count)
+		missing = path.keys[path.key_count - 1];
+	if (!e->admin->json) {
+		print_decider(place, otherwise, missing);
+		return;
+	}
+	json_t *decider = pack_decision(NULL, STR(""), place, otherwise);
+
+	if (missing.n > 0)
+		output_member(&decider, "missing", output_string(missing));
+	output_append(&e->decisions, decider);
+}
+
+static void tell_audiences(struct explanation *e, struct str_list tokens)
 {
 	for (size_t i = 0; i < tokens.count; i++) {
 		struct path path = path_of("scopes", tokens.items[i], "audience");
 		struct place place;
 
 		if (config_locate(e->admin->config, path.keys, path.key_count, &place))
-			print_decider(e, path);
+			tell_decider(e, path);
 	}
 }
 
-static void print_scope_deciders(const struct explanation *e)
+static void tell_scope_deciders(struct explanation *e)
 {
 	const struct client *client = client_find(
 		&e->snapshot->clients, str_of(e->request.client_id));
@@ -308,16 +370,16 @@ static void print_scope_deciders(const struct explanation *e)
 
 	while (rest.n > 0) {
 		str_cut(&rest, ' ', &token);
-		print_audiences(e, (struct str_list){ &token, 1 });
+		tell_audiences(e, (struct str_list){ &token, 1 });
 	}
 	for (size_t i = 0; !asked && i < scopes.count; i++)
-		print_audiences(e, (struct str_list){ &scopes.items[i]->token, 1 });
+		tell_audiences(e, (struct str_list){ &scopes.items[i]->token, 1 });
 }
 
-static void print_deciders(const struct explanation *e, enum reason reason)
+static void tell_deciders(struct explanation *e, enum reason reason)
 {
 	if (reason == REASON_SCOPE_AUDIENCES) {
-		print_scope_deciders(e);
+		tell_scope_deciders(e);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
@@ -325,12 +387,26 @@ static void print_deciders(const struct explanation *e, enum reason reason)
 			continue;
 		bool whole = refusals[i].client_key == NULL;
 
-		print_decider(e, whole ? path_of(refusals[i].section, STR(""), NULL)
-				       : client_path(e, refusals[i].client_key));
+		tell_decider(e, whole ? path_of(refusals[i].section, STR(""), NULL)
+				      : client_path(e, refusals[i].client_key));
 	}
 }
 
-static int explain_refusal(const struct explanation *e, enum reason reason)
+static json_t *pack_refusal(struct explanation *e, enum reason reason, json_t *body)
+{
+	const struct reason_info *info = reason_info(reason);
+	json_t *result = json_pack("{s:i, s:o, s:s}", "status", info->status, "response", body,
+		"refused", info->name);
+
+	if (culprit(e, reason).n > 0)
+		output_member(&result, "value", output_string(culprit(e, reason)));
+	e->decisions = json_array();
+	tell_deciders(e, reason);
+	output_member(&result, "decided_by", e->decisions);
+	return result;
+}
+
+static int explain_refusal(struct explanation *e, enum reason reason)
 {
 	const struct reason_info *info = reason_info(reason);
 
@@ -339,14 +415,18 @@ static int explain_refusal(const struct explanation *e, enum reason reason)
 	json_t *body = json_pack(
 		"{s:s, s:s}", "error", info->error, "error_description", info->description);
 
+	if (e->admin->json)
+		return output_result(pack_refusal(e, reason, body), STATUS_FAILED);
 	printf("status: %d\n", info->status);
 	output_json("response", body);
 	json_decref(body);
 	printf("refused: %s", info->name);
-	print_scope_culprit(e, reason);
-	print_target_culprit(e, reason);
+	if (culprit(e, reason).n > 0) {
+		printf(": ");
+		output_text(culprit(e, reason));
+	}
 	putchar('\n');
-	print_deciders(e, reason);
+	tell_deciders(e, reason);
 	return STATUS_FAILED;
 }
 
@@ -361,9 +441,10 @@ int cmd_explain(struct admin *admin, int argc, char **argv)
 			.text = &e.request.scope },
 		{ "--resource", "R", "a resource; may be repeated",
 			.list = &e.request.resources },
+		OPTION_JSON(admin),
 	};
 
-	if (!options_read(admin, argc, argv, options, 3, &status))
+	if (!options_read(admin, argc, argv, options, 4, &status))
 		return status;
 	e.snapshot = admin_load(admin);
 	if (e.snapshot == NULL)

@@ -73,6 +73,24 @@ static enum reason write_documents(int dir, struct str jwks, struct str metadata
 	return reason;
 }
 
+static json_t *pack_result(const char *path)
+{
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < DOCUMENT_COUNT; i++)
+		output_append(&files, output_path(path, documents[i].name));
+	return json_pack("{s:o}", "files", files);
+}
+
+static int print_result(const struct admin *admin, const char *path)
+{
+	if (admin->json)
+		return output_result(pack_result(path), STATUS_DONE);
+	for (size_t i = 0; i < DOCUMENT_COUNT; i++)
+		printf("%s/%s\n", path, documents[i].name);
+	return STATUS_DONE;
+}
+
 int cmd_export(struct admin *admin, int argc, char **argv)
 {
 	int status, dir = -1;
@@ -80,10 +98,11 @@ int cmd_export(struct admin *admin, int argc, char **argv)
 	const struct option options[] = {
 		{ "DIR", NULL, "where the files go; made if it is not there", .required = true,
 			.text = &path },
+		OPTION_JSON(admin),
 	};
 	struct str metadata;
 
-	if (!options_read(admin, argc, argv, options, 1, &status))
+	if (!options_read(admin, argc, argv, options, 2, &status))
 		return status;
 	const struct snapshot *snapshot = admin_load(admin);
 
@@ -95,11 +114,9 @@ int cmd_export(struct admin *admin, int argc, char **argv)
 		reason = open_directory(path, &dir);
 	if (reason == REASON_NONE)
 		reason = write_documents(dir, snapshot->jwks.body, metadata);
-	if (reason != REASON_NONE)
-		status = output_reason(path, reason);
+	status = reason == REASON_NONE ? print_result(admin, path)
+				       : output_reason(path, reason);
 	if (dir >= 0)
 		close(dir);
-	for (size_t i = 0; i < DOCUMENT_COUNT && reason == REASON_NONE; i++)
-		printf("%s/%s\n", path, documents[i].name);
 	return status;
 }

@@ -268,7 +268,20 @@ static void print_shell_word(struct str s)
 	putchar('\'');
 }
 
-static int print_result(const struct setup *setup)
+static json_t *pack_result(const struct setup *setup)
+{
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < ITEM_COUNT; i++) {
+		if (!setup->items[i].is_directory)
+			output_append(&files, output_path(setup->path, setup->items[i].name));
+	}
+	return json_pack("{s:s, s:s, s:o, s:o}", "client_id", CLIENT_ID, "client_secret",
+		setup->secret.secret, "config", output_path(setup->path, CONFIG_NAME), "files",
+		files);
+}
+
+static void print_text(const struct setup *setup)
 {
 	char path[PATH_SIZE];
 	int len = snprintf(path, sizeof(path), "%s/" CONFIG_NAME, setup->path);
@@ -281,7 +294,17 @@ static int print_result(const struct setup *setup)
 	printf(" -c ");
 	print_shell_word((struct str){ path, (size_t)len });
 	puts(" token " CLIENT_ID);
-	return output_flush() ? STATUS_DONE : STATUS_FAILED;
+}
+
+static int print_result(const struct setup *setup)
+{
+	int status = STATUS_DONE;
+
+	if (setup->admin->json)
+		status = output_result(pack_result(setup), STATUS_DONE);
+	else
+		print_text(setup);
+	return output_flush() ? status : STATUS_FAILED;
 }
 
 static void undo(struct setup *setup)
@@ -336,9 +359,10 @@ int cmd_init(struct admin *admin, int argc, char **argv)
 			.text = &setup.path },
 		{ "--issuer", "URL", "who issues the tokens; else " DEFAULT_ISSUER,
 			.text = &setup.issuer },
+		OPTION_JSON(admin),
 	};
 
-	if (!options_read(admin, argc, argv, options, 2, &status))
+	if (!options_read(admin, argc, argv, options, 3, &status))
 		return status;
 	if (setup.issuer == NULL)
 		setup.issuer = DEFAULT_ISSUER;

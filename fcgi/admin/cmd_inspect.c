@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* inspect: what a token says, whether it is one of ours, and whether it still holds. */
+#include "duration.h"
 #include "input.h"
 #include "jose/json.h"
 #include "jose/jwt.h"
@@ -13,7 +14,8 @@
 
 #define TOKEN_MAX 65536                /* bytes */
 #define TIME_MAX INT64_C(253402300799) /* the last second of the year 9999 */
-#define SENTENCE_SIZE 128
+#define NO_TIME INT64_C(-1)
+#define TIME_SIZE 64
 
 enum verdict {
 	VERDICT_EXPIRED,
@@ -45,45 +47,17 @@ static const struct time_claim {
 	{ "exp", "expires in %s", "expired %s ago" },
 };
 
-static const struct unit {
-	const char *name;
-	int64_t length_s;
-} units[] = {
-	{ "d", 86400 },
-	{ "h", 3600 },
-	{ "min", 60 },
-	{ "s", 1 },
-};
-
 struct inspection {
 	const struct admin *admin;
 	const struct snapshot *snapshot;
 	struct str token;
-	json_t *header; /* new; NULL: cannot be decoded */
-	json_t *claims; /* likewise */
+	json_t *header;                /* new; NULL: cannot be decoded */
+	json_t *claims;                /* likewise */
+	const struct signing_key *key; /* that signed it; NULL: none that we know */
+	enum reason reason;            /* what is wrong with the signature */
+	bool failed[VERDICT__MAX];
+	enum reason list_reason; /* why it was not looked for among the revoked ones */
 };
-
-/* In the largest unit that fits and the next smaller one: "4 min 59 s", "2 h". */
-static void write_duration(struct buf *buf, int64_t duration_s)
-{
-	size_t first = 0;
-
-	while (units[first].length_s > 1 && duration_s < units[first].length_s)
-		first++;
-	buf_number(buf, duration_s / units[first].length_s);
-	buf_char(buf, ' ');
-	buf_text(buf, units[first].name);
-	if (units[first].length_s == 1)
-		return;
-	int64_t rest_s = duration_s % units[first].length_s / units[first + 1].length_s;
-
-	if (rest_s == 0)
-		return;
-	buf_char(buf, ' ');
-	buf_number(buf, rest_s);
-	buf_char(buf, ' ');
-	buf_text(buf, units[first + 1].name);
-}
 
 /* A NumericDate (RFC 7519 §2) in whole seconds that has an RFC 3339 form. */
 static bool read_time(const json_t *claims, const char *name, int64_t *time_s)
@@ -94,39 +68,50 @@ static bool read_time(const json_t *claims, const char *name, int64_t *time_s)
 	return json_is_integer(value) && *time_s >= 0 && *time_s <= TIME_MAX;
 }
 
-/* Print `sentence` with the duration in the place of its %s. */
-static void print_sentence(const char *sentence, int64_t duration_s)
+/* Append what a time claim says in words; its time, or -1 if it is none. */
+static int64_t write_time(
+	const struct inspection *inspection, const struct time_claim *claim, struct buf *words)
 {
-	char text[SENTENCE_SIZE];
-	struct buf buf = buf_init(text, sizeof(text));
-	struct str rest = str_of(sentence), head;
+	int64_t time_s, now_s = inspection->admin->now_s;
 
-	str_cut(&rest, '%', &head);
-	buf_str(&buf, head);
-	write_duration(&buf, duration_s);
-	buf_str(&buf, str_from(rest, 1));
-	printf("%.*s\n", (int)buf.n, text);
+	if (!read_time(inspection->claims, claim->name, &time_s)) {
+		buf_text(words, "not a time");
+		return NO_TIME;
+	}
+	if (time_s > now_s)
+		duration_sentence(words, claim->ahead, time_s - now_s);
+	else
+		duration_sentence(words, claim->behind, now_s - time_s);
+	return time_s;
 }
 
 static void print_time(const struct inspection *inspection, const struct time_claim *claim)
 {
-	char text[SENTENCE_SIZE];
-	struct buf buf = buf_init(text, sizeof(text));
-	int64_t time_s, now_s = inspection->admin->now_s;
+	char text[DURATION_SENTENCE_SIZE], time[TIME_SIZE];
+	struct buf words = buf_init(text, sizeof(text));
+	struct buf buf = buf_init(time, sizeof(time));
 
 	if (json_object_get(inspection->claims, claim->name) == NULL)
 		return;
+	int64_t time_s = write_time(inspection, claim, &words);
+
 	printf("  %s  ", claim->name);
-	if (!read_time(inspection->claims, claim->name, &time_s)) {
-		puts("not a time");
-		return;
+	if (time_s != NO_TIME) {
+		clock_format(&buf, time_s * 1000, false);
+		printf("%.*s  ", (int)buf.n, time);
 	}
-	clock_format(&buf, time_s * 1000, false);
-	printf("%.*s  ", (int)buf.n, text);
-	if (time_s > now_s)
-		print_sentence(claim->ahead, time_s - now_s);
-	else
-		print_sentence(claim->behind, now_s - time_s);
+	printf("%.*s\n", (int)words.n, text);
+}
+
+static json_t *pack_time(const struct inspection *inspection, const struct time_claim *claim)
+{
+	char text[DURATION_SENTENCE_SIZE];
+	struct buf words = buf_init(text, sizeof(text));
+	int64_t time_s = write_time(inspection, claim, &words);
+
+	return json_pack("{s:o, s:o}", "time",
+		time_s == NO_TIME ? json_null() : output_time(time_s), "text",
+		output_string(buf_view(&words)));
 }
 
 /* A part as it stands there, believed or not; NULL: it is no JSON. */
@@ -143,17 +128,18 @@ static json_t *decode(struct arena *arena, struct str part)
 	return json;
 }
 
-static enum reason verify_signature(
-	const struct inspection *inspection, const struct signing_key **key)
+static enum reason verify_signature(struct inspection *inspection)
 {
 	struct jws_parts parts;
 	enum reason reason = jwt_split(inspection->token, inspection->admin->arena, &parts);
 
-	*key = NULL;
 	if (reason != REASON_NONE)
 		return reason;
-	*key = keyring_find(&inspection->snapshot->keyring, json_text(parts.header, "kid"));
-	reason = *key == NULL ? REASON_JWS_KID : jws_verify(&parts, (*key)->pkey, (*key)->alg);
+	const struct signing_key *key = keyring_find(
+		&inspection->snapshot->keyring, json_text(parts.header, "kid"));
+
+	reason = key == NULL ? REASON_JWS_KID : jws_verify(&parts, key->pkey, key->alg);
+	inspection->key = reason == REASON_NONE ? key : NULL;
 	jws_parts_clear(&parts);
 	return reason;
 }
@@ -169,8 +155,8 @@ static bool is_ahead(const struct inspection *inspection, const char *name)
 	       time_s > inspection->admin->now_s;
 }
 
-/* On the revocation list?  Prints what keeps it from being looked up, if anything does. */
-static bool is_revoked(const struct inspection *inspection, int64_t expires_s)
+/* On the revocation list?  Keeps what kept it from being looked up, if anything did. */
+static bool is_revoked(struct inspection *inspection, int64_t expires_s)
 {
 	const struct str url = inspection->snapshot->state;
 	const struct str jti = json_text(inspection->claims, "jti");
@@ -179,22 +165,18 @@ static bool is_revoked(const struct inspection *inspection, int64_t expires_s)
 	if (url.n == 0 || jti.n == 0)
 		return false;
 	struct store *store = store_new(url);
-	enum reason reason = REASON_MEMORY;
 
+	inspection->list_reason = REASON_MEMORY;
 	if (store != NULL)
-		reason = revocation_find(
+		inspection->list_reason = revocation_find(
 			store, jti, expires_s, inspection->admin->now_s, &revoked);
 	store_free(store);
-	if (reason == REASON_NONE)
-		return revoked;
-	printf("revocation: not checked: %s: ", reason_info(reason)->name);
-	output_text(url);
-	putchar('\n');
-	return false;
+	return inspection->list_reason == REASON_NONE && revoked;
 }
 
-static void check_claims(const struct inspection *inspection, bool failed[VERDICT__MAX])
+static void check_claims(struct inspection *inspection)
 {
+	bool *failed = inspection->failed;
 	int64_t expiry_s;
 	bool has_expiry = read_time(inspection->claims, "exp", &expiry_s);
 
@@ -209,29 +191,36 @@ static void check_claims(const struct inspection *inspection, bool failed[VERDIC
 				  is_revoked(inspection, expiry_s);
 }
 
-static int print_claims_verdict(
-	const struct inspection *inspection, const struct signing_key *key)
+static bool is_valid(const struct inspection *inspection)
 {
-	bool failed[VERDICT__MAX];
+	bool valid = inspection->reason == REASON_NONE;
+
+	for (size_t i = 0; i < VERDICT__MAX; i++)
+		valid = valid && !inspection->failed[i];
+	return valid;
+}
+
+static void print_claims_verdict(const struct inspection *inspection)
+{
 	const char *separator = "not valid: ";
 
-	printf("signature: good, by the %s key ", key_state_name(key->state));
-	output_text(key->kid);
+	printf("signature: good, by the %s key ", key_state_name(inspection->key->state));
+	output_text(inspection->key->kid);
 	putchar('\n');
-	check_claims(inspection, failed);
+	if (inspection->list_reason != REASON_NONE) {
+		printf("revocation: not checked: %s: ",
+			reason_info(inspection->list_reason)->name);
+		output_text(inspection->snapshot->state);
+		putchar('\n');
+	}
 	printf("verdict: ");
 	for (size_t i = 0; i < VERDICT__MAX; i++) {
-		if (!failed[i])
+		if (!inspection->failed[i])
 			continue;
 		printf("%s%s", separator, verdict_texts[i]);
 		separator = "; ";
 	}
-	if (separator[0] == ';') {
-		putchar('\n');
-		return STATUS_FAILED;
-	}
-	puts("valid");
-	return STATUS_DONE;
+	puts(is_valid(inspection) ? "valid" : "");
 }
 
 static void print_parts(const struct inspection *inspection, bool verified)
@@ -245,22 +234,76 @@ static void print_parts(const struct inspection *inspection, bool verified)
 		print_time(inspection, &time_claims[i]);
 }
 
+static void print_inspection(const struct inspection *inspection)
+{
+	print_parts(inspection, inspection->reason == REASON_NONE);
+	if (inspection->reason == REASON_NONE)
+		print_claims_verdict(inspection);
+	else
+		printf("verdict: not valid: %s\n", reason_info(inspection->reason)->name);
+}
+
+static json_t *pack_times(const struct inspection *inspection)
+{
+	json_t *times = json_object();
+
+	for (size_t i = 0; i < sizeof(time_claims) / sizeof(time_claims[0]); i++) {
+		const char *name = time_claims[i].name;
+
+		if (json_object_get(inspection->claims, name) != NULL)
+			output_member(&times, name, pack_time(inspection, &time_claims[i]));
+	}
+	return times;
+}
+
+static json_t *pack_problems(const struct inspection *inspection)
+{
+	json_t *problems = json_array();
+
+	if (inspection->reason != REASON_NONE)
+		output_append(&problems, json_string(reason_info(inspection->reason)->name));
+	for (size_t i = 0; i < VERDICT__MAX; i++) {
+		if (inspection->failed[i])
+			output_append(&problems, json_string(verdict_texts[i]));
+	}
+	return problems;
+}
+
+static json_t *pack_inspection(const struct inspection *inspection)
+{
+	const struct signing_key *key = inspection->key;
+	json_t *result = json_pack("{s:b, s:o, s:b, s:O?, s:O?, s:o}", "valid",
+		is_valid(inspection), "problems", pack_problems(inspection), "verified",
+		inspection->reason == REASON_NONE, "header", inspection->header, "claims",
+		inspection->claims, "times", pack_times(inspection));
+
+	if (key != NULL)
+		output_member(&result, "key",
+			json_pack("{s:o, s:s}", "kid", output_string(key->kid), "state",
+				key_state_name(key->state)));
+	if (inspection->list_reason != REASON_NONE)
+		output_member(&result, "revocation_unchecked",
+			json_string(reason_info(inspection->list_reason)->name));
+	return result;
+}
+
 static int inspect(struct inspection *inspection)
 {
 	struct str rest = inspection->token, header, claims;
-	const struct signing_key *key;
-	enum reason reason = verify_signature(inspection, &key);
-	int status = STATUS_FAILED;
 
+	inspection->reason = verify_signature(inspection);
 	str_cut(&rest, '.', &header);
 	str_cut(&rest, '.', &claims);
 	inspection->header = decode(inspection->admin->arena, header);
 	inspection->claims = decode(inspection->admin->arena, claims);
-	print_parts(inspection, reason == REASON_NONE);
-	if (reason == REASON_NONE)
-		status = print_claims_verdict(inspection, key);
+	if (inspection->reason == REASON_NONE)
+		check_claims(inspection);
+	int status = is_valid(inspection) ? STATUS_DONE : STATUS_FAILED;
+
+	if (inspection->admin->json)
+		status = output_result(pack_inspection(inspection), status);
 	else
-		printf("verdict: not valid: %s\n", reason_info(reason)->name);
+		print_inspection(inspection);
 	json_decref(inspection->header);
 	json_decref(inspection->claims);
 	return status;
@@ -301,10 +344,11 @@ int cmd_inspect(struct admin *admin, int argc, char **argv)
 	const struct option options[] = {
 		{ "TOKEN", NULL, "the token; without it standard input is read",
 			.text = &argument },
+		OPTION_JSON(admin),
 	};
 	struct inspection inspection = { .admin = admin };
 
-	if (!options_read(admin, argc, argv, options, 1, &status))
+	if (!options_read(admin, argc, argv, options, 2, &status))
 		return status;
 	inspection.snapshot = admin_load(admin);
 	if (inspection.snapshot == NULL)

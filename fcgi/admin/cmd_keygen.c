@@ -63,6 +63,11 @@ static int generate(struct admin *admin, enum jose_alg alg, unsigned bits, const
 	EVP_PKEY_free(pkey);
 	if (reason != REASON_NONE)
 		return output_reason(path, reason);
+	if (admin->json)
+		return output_result(
+			json_pack("{s:s, s:s, s:o}", "kid", kid, "alg", alg_info(alg)->name,
+				"file", output_string(str_of(path))),
+			STATUS_DONE);
 	puts(kid);
 	return STATUS_DONE;
 }
@@ -79,9 +84,10 @@ int cmd_keygen(struct admin *admin, int argc, char **argv)
 			.least = 2048, .most = 8192 },
 		{ "--out", "FILE", "the new file; an existing one is left as it is",
 			.required = true, .text = &path },
+		OPTION_JSON(admin),
 	};
 
-	if (!options_read(admin, argc, argv, options, 3, &status))
+	if (!options_read(admin, argc, argv, options, 4, &status))
 		return status;
 	enum jose_alg alg = choose_alg(admin, alg_name == NULL ? "RS256" : alg_name);
 

@@ -12,19 +12,26 @@
 #define SECRET_MAX 511 /* bytes: crypt(3)'s limit */
 #define HASH_SIZE 512
 
-static int print_generated(void)
+static int print_generated(const struct admin *admin)
 {
 	struct generated generated;
 	enum reason reason = generate_secret(&generated);
 
 	if (reason != REASON_NONE)
 		return output_reason("the secret", reason);
-	printf("secret: %s\nhash: %s\n", generated.secret, generated.hash);
+	int status = STATUS_DONE;
+
+	if (admin->json)
+		status = output_result(json_pack("{s:s, s:s}", "secret", generated.secret,
+					       "hash", generated.hash),
+			STATUS_DONE);
+	else
+		printf("secret: %s\nhash: %s\n", generated.secret, generated.hash);
 	secret_wipe(&generated, sizeof(generated));
-	return STATUS_DONE;
+	return status;
 }
 
-static int print_hash(struct str secret)
+static int print_hash(const struct admin *admin, struct str secret)
 {
 	char text[HASH_SIZE];
 	struct buf hash = buf_init(text, sizeof(text));
@@ -35,11 +42,14 @@ static int print_hash(struct str secret)
 	credential_checker_free(checker);
 	if (reason != REASON_NONE)
 		return output_reason("the secret", reason);
+	if (admin->json)
+		return output_result(json_pack("{s:o}", "hash", output_string(buf_view(&hash))),
+			STATUS_DONE);
 	printf("%.*s\n", (int)hash.n, text);
 	return STATUS_DONE;
 }
 
-static int check_and_hash(const struct buf *line)
+static int check_and_hash(const struct admin *admin, const struct buf *line)
 {
 	struct str secret = buf_view(line);
 
@@ -53,7 +63,7 @@ static int check_and_hash(const struct buf *line)
 	if (!str_is_visible(secret))
 		return output_fail("the secret has characters that a client_secret cannot "
 				   "have: use printable ASCII (RFC 6749 appendix A.2)");
-	return print_hash(secret);
+	return print_hash(admin, secret);
 }
 
 int cmd_hash_secret(struct admin *admin, int argc, char **argv)
@@ -65,15 +75,16 @@ int cmd_hash_secret(struct admin *admin, int argc, char **argv)
 	const struct option options[] = {
 		{ "--generate", NULL, "make a secret of 256 random bits; print it and its hash",
 			.flag = &generated },
+		OPTION_JSON(admin),
 	};
 
-	if (!options_read(admin, argc, argv, options, 1, &status))
+	if (!options_read(admin, argc, argv, options, 2, &status))
 		return status;
 	if (generated)
-		return print_generated();
+		return print_generated(admin);
 	enum reason reason = input_secret("Secret: ", &line);
 
-	status = reason == REASON_NONE ? check_and_hash(&line)
+	status = reason == REASON_NONE ? check_and_hash(admin, &line)
 				       : output_reason("standard input", reason);
 	secret_wipe(text, sizeof(text));
 	return status;

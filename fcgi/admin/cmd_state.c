@@ -9,10 +9,13 @@ static const struct {
 	enum store_kind kind;
 	const char *name;
 	const char *meaning;
+	const char *member; /* of the JSON */
 } rows[] = {
-	{ STORE_REVOCATION, "revoked tokens", "that have not expired" },
-	{ STORE_REPLAY, "replay entries", "assertions and DPoP proofs that were used" },
-	{ STORE_THROTTLE, "throttled clients", "and addresses: counters of failed attempts" },
+	{ STORE_REVOCATION, "revoked tokens", "that have not expired", "revoked_tokens" },
+	{ STORE_REPLAY, "replay entries", "assertions and DPoP proofs that were used",
+		"replay_entries" },
+	{ STORE_THROTTLE, "throttled clients", "and addresses: counters of failed attempts",
+		"throttled_clients" },
 };
 
 #define NAME_WIDTH 18
@@ -33,18 +36,32 @@ static void print_removed(int64_t removed)
 	printf("removed: %lld expired record%s\n", (long long)removed, removed == 1 ? "" : "s");
 }
 
+static json_t *pack_result(
+	const struct store_tally *tally, struct str url, bool with_prune, int64_t removed)
+{
+	json_t *result = json_pack("{s:o}", "store", output_string(url));
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		output_member(
+			&result, rows[i].member, json_integer(tally->counts[rows[i].kind]));
+	if (with_prune)
+		output_member(&result, "removed", json_integer(removed));
+	return result;
+}
+
 int cmd_state(struct admin *admin, int argc, char **argv)
 {
 	int status;
 	bool with_prune = false;
 	const struct option options[] = {
 		{ "--prune", NULL, "remove what has expired first", .flag = &with_prune },
+		OPTION_JSON(admin),
 	};
 	struct store_tally tally;
 	int64_t removed = 0;
 	enum reason reason = REASON_NONE;
 
-	if (!options_read(admin, argc, argv, options, 1, &status))
+	if (!options_read(admin, argc, argv, options, 2, &status))
 		return status;
 	const struct snapshot *snapshot = admin_load(admin);
 	struct store *store = snapshot == NULL ? NULL : admin_store(admin, snapshot);
@@ -58,6 +75,9 @@ int cmd_state(struct admin *admin, int argc, char **argv)
 	store_free(store);
 	if (reason != REASON_NONE)
 		return output_reason(snapshot->state.p, reason);
+	if (admin->json)
+		return output_result(
+			pack_result(&tally, snapshot->state, with_prune, removed), STATUS_DONE);
 	if (with_prune)
 		print_removed(removed);
 	print_tally(&tally, snapshot->state);

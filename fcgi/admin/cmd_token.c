@@ -31,11 +31,12 @@ int cmd_token(struct admin *admin, int argc, char **argv)
 			.list = &request.resources },
 		{ "--lifetime", "N", "seconds, 1 to 86400, instead of the configured ones",
 			.number = &lifetime_s, .least = 1, .most = LIFETIME_MAX },
+		OPTION_JSON(admin), /* the response is JSON anyway */
 	};
 	struct grant grant;
 	struct token token;
 
-	if (!options_read(admin, argc, argv, options, 4, &status))
+	if (!options_read(admin, argc, argv, options, 5, &status))
 		return status;
 	const struct snapshot *snapshot = admin_load(admin);
 

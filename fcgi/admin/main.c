@@ -7,6 +7,8 @@
 #include "util/secret.h"
 
 #include <fcntl.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,22 +24,37 @@
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static const struct command commands[] = {
-	{ "init", cmd_init, "DIR [--issuer URL]",
+	{ "init", cmd_init, "DIR [--issuer URL] [--json]",
 		"Make a working configuration in a new or empty directory" },
-	{ "check", cmd_check, "", "Load everything and print every problem with its place" },
-	{ "keygen", cmd_keygen, "[--alg ALG] [--bits N] --out FILE",
+	{ "check", cmd_check, "[--json]",
+		"Load everything and print every problem with its place" },
+	{ "keygen", cmd_keygen, "[--alg ALG] [--bits N] --out FILE [--json]",
 		"Make a private key and print its kid" },
-	{ "hash-secret", cmd_hash_secret, "[--generate]",
+	{ "rotate", cmd_rotate, "[--json]",
+		"Make a new signing key and let the next one sign" },
+	{ "hash-secret", cmd_hash_secret, "[--generate] [--json]",
 		"Hash a secret from standard input, or make one" },
-	{ "list-clients", cmd_list_clients, "", "List the clients" },
-	{ "token", cmd_token, "CLIENT_ID [--scope S] [--resource R]... [--lifetime N]",
+	{ "list-clients", cmd_list_clients, "[--json]", "List the clients" },
+	{ "add-client", cmd_add_client, "ID [--scope S]... [--name N] [--json]",
+		"Add a client and print its secret once" },
+	{ "disable-client", cmd_disable_client, "ID [--json]", "Refuse a client from now on" },
+	{ "enable-client", cmd_enable_client, "ID [--json]", "Accept a disabled client again" },
+	{ "remove-client", cmd_remove_client, "ID [--json]", "Take a client out" },
+	{ "add-secret", cmd_add_secret, "ID [--expires T] [--label L] [--json]",
+		"Give a client one more secret and print it once" },
+	{ "remove-secret", cmd_remove_secret, "ID LABEL [--json]",
+		"Take a secret of a client out" },
+	{ "token", cmd_token, "CLIENT_ID [--scope S] [--resource R]... [--lifetime N] [--json]",
 		"Mint a token as the endpoint would and print the response" },
-	{ "explain", cmd_explain, "CLIENT_ID [--scope S] [--resource R]...",
+	{ "explain", cmd_explain, "CLIENT_ID [--scope S] [--resource R]... [--json]",
 		"Show what a request would get, and which lines decide it" },
-	{ "inspect", cmd_inspect, "[TOKEN]", "Decode and verify a token" },
-	{ "revoke", cmd_revoke, "TOKEN", "Put a token on the revocation list" },
-	{ "state", cmd_state, "[--prune]", "Show what the state store holds" },
-	{ "export", cmd_export, "DIR", "Write the JWKS and the metadata as static files" },
+	{ "inspect", cmd_inspect, "[TOKEN] [--json]", "Decode and verify a token" },
+	{ "revoke", cmd_revoke, "TOKEN [--json]", "Put a token on the revocation list" },
+	{ "state", cmd_state, "[--prune] [--json]", "Show what the state store holds" },
+	{ "export", cmd_export, "DIR [--json]",
+		"Write the JWKS and the metadata as static files" },
+	{ "expiring", cmd_expiring, "[--within T] [--keys-older-than T] [--json]",
+		"List what expires soon: secrets, certificates, old keys" },
 };
 
 static const struct command *find_command(struct str name)
@@ -120,6 +137,14 @@ static void fill_standard_descriptors(void)
 	}
 }
 
+/* What jansson keeps may be a new secret. */
+static void free_wiped(void *p)
+{
+	if (p != NULL)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
 /* No core dumps, no files for others; a write that fails is an error, not a signal. */
 static void prepare_process(void)
 {
@@ -131,6 +156,7 @@ static void prepare_process(void)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	json_set_alloc_funcs(malloc, free_wiped);
 }
 
 static const char *default_config(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The arguments of a command by a table, from which its help is printed too. */
 #include "options.h"
+#include "duration.h"
 #include "output.h"
 
 #include <stdio.h>
@@ -60,6 +61,8 @@ static bool is_set(const struct option *option)
 		return *option->text != NULL;
 	if (option->number != NULL)
 		return *option->number != 0;
+	if (option->duration_s != NULL)
+		return *option->duration_s >= 0;
 	return option->list != NULL && option->list->count > 0;
 }
 
@@ -138,6 +141,11 @@ static int store(struct option_reader *reader, const struct option *option, cons
 		return output_misuse(reader->admin,
 			"%s must be a number from %lld to %lld, not \"%s\"", option->name,
 			(long long)option->least, (long long)option->most, value);
+	if (option->duration_s != NULL && !duration_parse(str_of(value), option->duration_s))
+		return output_misuse(reader->admin,
+			"%s must be a number with s, m, h, d or w behind it, as in \"30d\", "
+			"and at most 100 years, not \"%s\"",
+			option->name, value);
 	return STATUS_DONE;
 }
 

@@ -5,7 +5,7 @@
 
 #include "admin.h"
 
-/* An option ("--out"), or an operand ("FILE"); exactly one of the four pointers is set. */
+/* An option ("--out"), or an operand ("FILE"); exactly one of the five pointers is set. */
 struct option {
 	const char *name;
 	const char *value; /* what stands for the value in the help; NULL: it takes none */
@@ -16,7 +16,15 @@ struct option {
 	const char **text;            /* NULL before; borrowed from argv */
 	struct str_list *list;        /* empty before; in the arena, its texts in argv */
 	int64_t *number, least, most; /* 0 before; least is above 0 */
+	int64_t *duration_s;          /* below 0 before */
 };
+
+/* The option of every command that prints a result. */
+#define OPTION_JSON(admin)                                                \
+	{                                                                 \
+		"--json", NULL, "print the result as JSON, for programs", \
+			.flag = &(admin)->json                            \
+	}
 
 /*
  * options_read - read the arguments of a command, --help and --config among them.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes to the terminal: results, complaints, and text that came from elsewhere. */
 #include "output.h"
+#include "util/clock.h"
+#include "util/secret.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 
 #define DIAGNOSTIC_SIZE 8192
+#define TIME_SIZE 64
+#define ESCAPE_LEN 6 /* the most that a byte becomes in JSON */
 
 /* Reasons that errno explains. */
 static const enum reason system_reasons[] = {
@@ -123,6 +127,86 @@ void output_json(const char *heading, const json_t *json)
 
 	printf("%s:\n%s\n", heading, text != NULL ? text : "cannot be decoded");
 	free(text);
+}
+
+json_t *output_string(struct str s)
+{
+	json_t *string = json_stringn(s.p, s.n);
+	size_t size = s.n * ESCAPE_LEN + 2;
+	char *p = string == NULL ? malloc(size) : NULL;
+
+	if (p == NULL)
+		return string;
+	struct buf buf = buf_init(p, size);
+
+	buf_json(&buf, s);
+	string = json_loadb(buf.p, buf.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	secret_wipe(p, size);
+	free(p);
+	return string;
+}
+
+json_t *output_time(int64_t time_s)
+{
+	char text[TIME_SIZE];
+	struct buf buf = buf_init(text, sizeof(text));
+
+	clock_format(&buf, time_s * 1000, false);
+	return output_string(buf_view(&buf));
+}
+
+void output_place(const struct place *place)
+{
+	output_text(str_of(place->file));
+	printf(":%u", place->line);
+}
+
+json_t *output_path(const char *directory, const char *name)
+{
+	size_t size = strlen(directory) + 1 + strlen(name);
+	char *p = malloc(size);
+
+	if (p == NULL)
+		return NULL;
+	struct buf buf = buf_init(p, size);
+
+	buf_text(&buf, directory);
+	buf_char(&buf, '/');
+	buf_text(&buf, name);
+	json_t *path = output_string(buf_view(&buf));
+
+	free(p);
+	return path;
+}
+
+void output_append(json_t **list, json_t *item)
+{
+	if (json_array_append_new(*list, item) == 0)
+		return;
+	json_decref(*list);
+	*list = NULL;
+}
+
+void output_member(json_t **object, const char *name, json_t *value)
+{
+	if (json_object_set_new(*object, name, value) == 0)
+		return;
+	json_decref(*object);
+	*object = NULL;
+}
+
+int output_result(json_t *result, int status)
+{
+	char *text = result == NULL ? NULL
+				    : json_dumps(result, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+
+	json_decref(result);
+	if (text == NULL)
+		return output_reason("the result", REASON_MEMORY);
+	puts(text);
+	secret_wipe(text, strlen(text));
+	free(text);
+	return status;
 }
 
 bool output_flush(void)

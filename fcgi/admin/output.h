@@ -39,6 +39,36 @@ size_t output_width(struct str s);
  */
 void output_json(const char *heading, const json_t *json);
 
+/* output_string - s as a JSON string, with U+FFFD for what is not UTF-8.  Returns new, or NULL:
+ * out of memory. */
+NODISCARD json_t *output_string(struct str s);
+
+/* output_time - seconds since the epoch as a JSON string of RFC 3339.  Returns as output_string
+ * does. */
+NODISCARD json_t *output_time(int64_t time_s);
+
+/* output_place - print FILE:LINE. */
+void output_place(const struct place *place);
+
+/* output_path - DIRECTORY/NAME as a JSON string.  Returns as output_string does. */
+NODISCARD json_t *output_path(const char *directory, const char *name);
+
+/* output_append - put an item at the end of a list.  Out of memory, also for the item (moved
+ * in), frees *list, which becomes NULL. */
+void output_append(json_t **list, json_t *item);
+
+/* output_member - the same for a member of an object. */
+void output_member(json_t **object, const char *name, json_t *value);
+
+/*
+ * output_result - print the result of a command that was called with --json.
+ *
+ * result  an object or array; moved in; NULL: out of memory
+ *
+ * Returns status, or STATUS_FAILED if there was not enough memory, which was printed.
+ */
+NODISCARD int output_result(json_t *result, int status);
+
 /* output_flush - hand everything over to the system.  Returns false, told on standard error, if
  * that fails. */
 NODISCARD bool output_flush(void);

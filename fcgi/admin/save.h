@@ -7,9 +7,9 @@
 #include "util/reason.h"
 #include "util/str.h"
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
-#define SAVE_NAME_SIZE 80 /* of a temporary file's name */
+#define SAVE_NAME_SIZE 272 /* of a temporary file's name */
 
 /*
  * save_new - make a new file, synced to the disk; an existing one is left as it is.
@@ -22,10 +22,18 @@
  */
 NODISCARD enum reason save_new(int dir, const char *name, mode_t mode, struct str text);
 
+/*
+ * save_new_like - the same, with the owner, group and mode of another file.
+ *
+ * Returns as save_new does; REASON_FILE_OWNER.
+ */
+NODISCARD enum reason save_new_like(
+	int dir, const char *name, const struct stat *like, struct str text);
+
 /* A file that is written but does not yet have its name. */
 struct save_draft {
 	int dir;                        /* borrowed */
-	const char *name;               /* borrowed; at most 60 bytes, without a slash */
+	const char *name;               /* borrowed; at most 250 bytes, without a slash */
 	char temporary[SAVE_NAME_SIZE]; /* "": there is none */
 };
 
@@ -37,6 +45,18 @@ struct save_draft {
  * Returns as save_new does; REASON_RANDOM.
  */
 NODISCARD enum reason save_prepare(struct save_draft *draft, mode_t mode, struct str text);
+
+/*
+ * save_prepare_edit - write what is going to replace the file dir/name, with its owner, group,
+ * mode and access list.
+ *
+ * The temporary name is always the same, so that what a process leaves that is killed goes with
+ * the next edit.  The caller holds a lock on the directory.
+ *
+ * Returns as save_new_like does.
+ */
+NODISCARD enum reason save_prepare_edit(
+	struct save_draft *draft, const struct stat *like, struct str text);
 
 /* save_commit - give the draft its name, replacing what had it.  Returns REASON_NONE,
  * REASON_FILE_WRITE. */

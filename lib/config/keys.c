@@ -158,6 +158,8 @@ static void load_key(
 	key->pkey = read_pkey(loader, &draft);
 	if (key->pkey == NULL)
 		return;
+	if (!arena_copy(loader->reader.arena, draft.path, &key->path))
+		loader->reader.out_of_memory = true;
 	set_alg(loader, &draft, item, key);
 	set_kid(loader, &draft, key);
 	check_kid(loader, &draft, item, key);

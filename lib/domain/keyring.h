@@ -19,6 +19,7 @@ struct signing_key {
 	enum jose_alg alg;
 	enum key_state state;
 	struct str kid;
+	struct str path;           /* of its file, NUL-terminated */
 	struct jws_signer *signer; /* owned; of the active key only */
 };
 

@@ -7,6 +7,7 @@
 #include "util/netmask.h"
 
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -195,6 +196,15 @@ bool certificate_is_current(const struct certificate *certificate, int64_t now_s
 
 	ERR_clear_error();
 	return (begin == -1 || begin == 0) && end >= 0;
+}
+
+int64_t certificate_end_s(const struct certificate *certificate)
+{
+	struct tm end;
+	bool is_time = ASN1_TIME_to_tm(X509_get0_notAfter(certificate->x509), &end) == 1;
+
+	ERR_clear_error();
+	return is_time ? (int64_t)timegm(&end) : 0;
 }
 
 bool certificate_has_subject(

@@ -59,6 +59,9 @@ void certificate_clear(struct certificate *certificate);
  */
 bool certificate_is_current(const struct certificate *certificate, int64_t now_s);
 
+/* certificate_end_s - notAfter in seconds since the epoch; 0 if it cannot be read. */
+int64_t certificate_end_s(const struct certificate *certificate);
+
 /*
  * certificate_has_subject - is this its subject, or one of its subject alternative names?
  *

@@ -273,6 +273,7 @@ static enum reason read_certificate_der(struct str der, struct jwk *jwk)
 	if (certificate_has_key(&certificate, jwk)) {
 		memcpy(jwk->certificate_digest, certificate.digest, sizeof(certificate.digest));
 		jwk->has_certificate = true;
+		jwk->certificate_end_s = certificate_end_s(&certificate);
 	}
 	certificate_clear(&certificate);
 	return jwk->has_certificate ? REASON_NONE : REASON_JWK_CERTIFICATE;

@@ -21,6 +21,7 @@ struct jwk {
 	/* SHA-256 of the first certificate in x5c, if there is one. */
 	unsigned char certificate_digest[SECRET_DIGEST_SIZE];
 	bool has_certificate;
+	int64_t certificate_end_s; /* its notAfter, since the epoch; 0: none, or unreadable */
 };
 
 /*

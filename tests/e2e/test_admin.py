@@ -32,8 +32,9 @@ from jwcrypto import jwk, jws
 import rawfcgi as raw
 
 DONE, FAILED, USAGE = 0, 1, 2
-COMMANDS = ["init", "check", "keygen", "hash-secret", "list-clients", "token", "explain",
-            "inspect", "revoke", "state", "export"]
+COMMANDS = ["init", "check", "keygen", "rotate", "hash-secret", "list-clients", "add-client",
+            "disable-client", "enable-client", "remove-client", "add-secret", "remove-secret", "token", "explain",
+            "inspect", "revoke", "state", "export", "expiring"]
 CLIENT = "first-client"
 
 # One of everything that decides something about a token. Tests count on the line numbers.
@@ -271,7 +272,7 @@ def test_unknown_command_has_a_suggestion(admin, typed, meant):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["serve", "", "add-client"])
+@pytest.mark.parametrize("command", ["serve", "", "edit-everything"])
 def test_unknown_command_without_one(admin, command):
     result = admin.bad(USAGE, command)
     assert f'unknown command "{command}"' in result.stderr
@@ -356,7 +357,7 @@ def test_built_in_configuration(admin):
 
 
 @pytest.mark.parametrize("command", [["list-clients"], ["token", "a"], ["explain", "a"],
-                                     ["inspect", "a"], ["revoke", "a"], ["state"], ["export", "d"]])
+                                     ["inspect", "a"], ["revoke", "a"], ["state"], ["export", "d"], ["expiring"]])
 def test_bad_configuration_for_every_command(admin, tmp_path, command):
     config = tmp_path / "bad.yaml"
     config.write_text("issuer: 7\nisuer: https://a.example.com\n", encoding="utf-8")

@@ -27,7 +27,7 @@ def blocks(language):
 
 
 SCRIPTS = blocks("sh")
-INSTALL, REQUESTS, CLIENTS, KEY_PAIR, ASSERTION, CERTIFICATES, BY_CERTIFICATE, DPOP, REVOKE, REDIS_SETTINGS = range(10)
+INSTALL, REQUESTS, CLIENTS, EDITS, KEY_PAIR, ASSERTION, CERTIFICATES, BY_CERTIFICATE, DPOP, REVOKE, REDIS_SETTINGS = range(11)
 SNIPPETS = blocks("yaml")
 KEY_CLIENT, CERTIFICATE_CLIENT, REDIS_STATE = range(3)
 
@@ -116,11 +116,26 @@ def test_requests(tree):  # noqa: F811
 
 def test_clients_secrets_keys(installed, tmp_path):
     _, _, env, _ = installed
-    generated, clients, kid = (shell(line.replace("sudo ", ""), cwd=tmp_path, env=env) for line in lines(CLIENTS))
+    generated, clients, kid, expiring = (
+        shell(line.replace("sudo ", ""), cwd=tmp_path, env=env) for line in lines(CLIENTS))
     assert re.search(r"sha256:[0-9a-f]{64}", generated)
     assert "first-client" in clients
     assert re.search(r"[\w-]{43}", kid)
+    assert expiring.startswith("nothing expires within 30 d")
     assert (tmp_path / "next.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_edits(installed):
+    directory, _, env, _ = installed
+    path = directory / "etc/oauth2.yaml"
+    before = path.read_text()
+    printed = [shell(line.replace("sudo ", ""), env=env) for line in lines(EDITS)]
+    assert all(re.search(r"^client_secret: \S{43}$", text, re.M) for text in printed[:2])
+    assert ["removed", "disabled", "enabled", "removed"] == [text.split(":")[0] for text in printed[2:6]]
+    changed = set(path.read_text().splitlines()) ^ set(before.splitlines())
+    assert sorted(line.split(":")[0] for line in changed) == ["    state", "  - file"], "what rotate added"
+    assert path.stat().st_mode & 0o777 == 0o640 and path.stat().st_gid == os.getegid()
+    assert {key.stat().st_mode & 0o777 for key in (directory / "etc/keys").iterdir()} == {0o640}
 
 
 # Keys, certificates, DPoP: under the lighttpd of `make run`, whose configuration gets the clients.

@@ -67,6 +67,7 @@ static void test_vectors(void **state)
 		CHECK(certificate_is_current(&certificate, end_s), name);
 		CHECK(!certificate_is_current(&certificate, begin_s - 1), name);
 		CHECK(!certificate_is_current(&certificate, end_s + 1), name);
+		CHECK_NUMBER(certificate_end_s(&certificate), end_s, name);
 		certificate_clear(&certificate);
 		CHECK(is_clear(&certificate), name);
 	}
@@ -448,6 +449,8 @@ static void test_bad_times(void **state)
 
 			assert_int_equal(ASN1_STRING_set(time, times[i].p, (int)times[i].n), 1);
 			CHECK(!certificate_is_current(&certificate, NOW_S), times[i].p);
+			CHECK_NUMBER(certificate_end_s(&certificate),
+				end ? 0 : CERTIFICATE_END_S, times[i].p);
 			CHECK_NUMBER(ERR_peek_error(), 0, times[i].p);
 			X509_free(x509);
 		}
@@ -625,6 +628,8 @@ static void test_key(void **state)
 			CHECK(certificate_has_key(&certificate, &bare) == (i == j), keys[i]);
 			CHECK(certificate_has_key(&certificate, &pinned) == (i == j), keys[i]);
 			CHECK(!certificate_has_key(&certificate, &elsewhere), keys[i]);
+			CHECK_NUMBER(bare.certificate_end_s, 0, keys[i]);
+			CHECK_NUMBER(pinned.certificate_end_s, CERTIFICATE_END_S, keys[i]);
 			CHECK_NUMBER(ERR_peek_error(), 0, keys[i]);
 			certificate_clear(&certificate);
 			jwk_clear(&bare);

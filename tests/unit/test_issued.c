@@ -180,7 +180,7 @@ static void test_keys(void **state)
 	keys[0] = keyring->keys[0];
 	for (size_t i = 0; i < COUNT(makers); i++)
 		keys[i + 1] = (struct signing_key){ makers[i].pkey, makers[i].alg, states[i],
-			str_of(kids[i]), NULL };
+			str_of(kids[i]), .signer = NULL };
 	*keyring = (struct keyring){ keys, 3, keys };
 	fixture_seal(&fixture);
 	for (size_t i = 0; i < COUNT(makers); i++) {

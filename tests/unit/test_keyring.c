@@ -10,11 +10,11 @@ static int make_keyring(void **state)
 {
 	(void)state;
 	keys[0] = (struct signing_key){ support_key(KEY_RSA), JOSE_ALG_RS256, KEY_ACTIVE,
-		STR("a"), NULL };
+		STR("a"), .signer = NULL };
 	keys[1] = (struct signing_key){ support_key(KEY_EC), JOSE_ALG_ES256, KEY_NEXT, STR("b"),
-		NULL };
+		.signer = NULL };
 	keys[2] = (struct signing_key){ support_key(KEY_OKP), JOSE_ALG_EDDSA, KEY_RETIRED,
-		STR("c"), NULL };
+		STR("c"), .signer = NULL };
 	keys[0].signer = jws_signer_new(keys[0].pkey, JOSE_ALG_RS256);
 	keyring = (struct keyring){ keys, COUNT(keys), &keys[0] };
 	return keys[0].signer ? 0 : 1;
