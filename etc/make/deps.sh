@@ -20,6 +20,7 @@ build    libhiredis-dev        library hiredis           hiredis 0.14 or later, 
 build    libcrypt-dev          header crypt.h            libxcrypt (crypt_r with yescrypt), with headers
 run      lighttpd              command lighttpd          lighttpd
 run      curl                  command curl              curl
+run      util-linux            command setsid            setsid (of util-linux)
 test     libcmocka-dev         header cmocka.h           cmocka, with headers
 test     nginx-light           command nginx             nginx
 test     apache2               command apache2           Apache httpd 2.4

@@ -16,20 +16,34 @@ fail() {
     exit 1
 }
 
-# Stop lighttpd, which takes its FastCGI processes with it, whatever ends this script.
+# Stop lighttpd and its FastCGI processes, whatever ends this script.
 stop() {
     status=$?
     trap '' INT TERM HUP
     if test -n "$server"; then
         kill -TERM "$server" 2>/dev/null || true
         wait "$server" 2>/dev/null || true
+        end_group
         rm -f "$dir"/lighttpd.sock*
     fi
     exit "$status"
 }
 
+# lighttpd tells its processes to end, but does not wait, nor see to one that it is just starting.
+end_group() {
+    tries=0
+    while kill -TERM "-$server" 2>/dev/null; do
+        tries=$((tries + 1))
+        if test $tries -gt 30; then
+            kill -KILL "-$server" 2>/dev/null || true
+            return
+        fi
+        sleep 0.1
+    done
+}
+
 check_tools() {
-    for tool in lighttpd curl; do
+    for tool in lighttpd curl setsid; do
         command -v $tool >/dev/null || fail "$tool is not installed; 'make deps run' installs it."
     done
 }
@@ -85,7 +99,8 @@ start_server() {
             -e "s|/run/lighttpd/oauth2-fcgi.sock|$dir/lighttpd.sock|" etc/lighttpd.conf
     } >"$dir/lighttpd.conf"
     mkdir -p "$dir/empty"
-    lighttpd -D -f "$dir/lighttpd.conf" 2>"$dir/log" &
+    # A group of its own: Ctrl-C is for this script alone, else lighttpd replaces its processes.
+    setsid lighttpd -D -f "$dir/lighttpd.conf" 2>"$dir/log" &
     server=$!
     tries=0
     until curl -s -f -o /dev/null --noproxy '*' --max-time 5 "http://127.0.0.1:$port/oauth2/health"; do

@@ -86,11 +86,22 @@ class Run:
             try:
                 session = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3])
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                name_tree = os.readlink(entry / "cwd") == str(self.tree)
+                name_tree = Path(os.readlink(entry / "cwd")).is_relative_to(self.tree)
             except (OSError, IndexError, ValueError):
                 continue
             if session == self.popen.pid or name_tree:
                 found.append(line)
+        return found
+
+    def foreground(self):
+        """Names of the processes that Ctrl-C reaches: those of the script's process group."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if os.getpgid(int(entry.name)) == self.popen.pid:
+                    found.append((entry / "comm").read_text().strip())
+            except (OSError, ValueError):
+                continue
         return found
 
     def interrupt(self):
@@ -208,6 +219,23 @@ def test_other_signals_leave_nothing_behind(tree, signum):
         assert run.family() == []
 
 
+def test_interrupt_reaches_the_script_alone(tree):
+    """A worker that ended by it before lighttpd would be replaced, and the new one be left."""
+    with Run(tree, free_port()) as run:
+        assert {name for name in run.foreground() if name != "sh"} == set()
+        assert run.interrupt() == 0
+
+
+def test_worker_that_does_not_end_is_ended(tree):
+    program = tree / "build/oauth2.fcgi"
+    program.rename(tree / "build/real.fcgi")
+    write_script(program, f'exec 3<&0\n{tree}/build/real.fcgi "$@" <&3 3<&- &\ntrap "" TERM INT HUP\nwhile :; do sleep 60; done')
+    with Run(tree, free_port()) as run:
+        assert "200 OK" in run.output, run.output
+        assert run.interrupt() == 0
+        assert run.family() == []
+
+
 def test_busy_port(tree):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -222,7 +250,7 @@ def test_bad_port(tree, port):
     assert "make run PORT=" in refused(tree, port)
 
 
-@pytest.mark.parametrize("tool", ["lighttpd", "curl"])
+@pytest.mark.parametrize("tool", ["lighttpd", "curl", "setsid"])
 def test_missing_tool(tree, tool):
     message = refused(tree, free_port(), farm(tree, [tool]))
     assert f"{tool} is not installed" in message and "make deps run" in message
