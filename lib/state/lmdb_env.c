@@ -370,11 +370,7 @@ static enum reason make_directory(const struct lmdb_env *env)
 
 static enum reason open_env(struct lmdb_env *env)
 {
-	if (filesystem_is_network(env->directory))
-		return REASON_STORE_NETWORK;
-	/* A directory that has vanished took with it what must not be forgotten: its owner
-	 * decides. */
-	enum reason reason = env->was_open ? REASON_NONE : make_directory(env);
+	enum reason reason = lmdb_env_prepare(env);
 
 	if (reason != REASON_NONE)
 		return reason;
@@ -415,6 +411,13 @@ bool lmdb_env_init(struct lmdb_env *env, struct str directory)
 	       join(env->data_path, directory, "/data.mdb") &&
 	       join(env->lock_path, directory, "/lock.mdb") &&
 	       join(env->new_path, directory, "/data.new");
+}
+
+enum reason lmdb_env_prepare(const struct lmdb_env *env)
+{
+	if (filesystem_is_network(env->directory))
+		return REASON_STORE_NETWORK;
+	return env->was_open ? REASON_NONE : make_directory(env);
 }
 
 enum reason lmdb_env_begin(struct lmdb_env *env, bool writes)

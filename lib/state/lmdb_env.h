@@ -31,7 +31,7 @@ struct lmdb_env {
 	MDB_txn *txn; /* the transaction that is under way; NULL: none */
 	struct lmdb_identity data;
 	struct lmdb_identity lock;
-	bool was_open;   /* in this process, at least once */
+	bool was_open;   /* a file in the directory, in this process, at least once */
 	off_t data_size; /* the most that was seen; it never shrinks */
 	char directory[PATH_MAX];
 	char data_path[PATH_MAX];
@@ -46,6 +46,16 @@ struct lmdb_env {
  * a NUL.
  */
 NODISCARD bool lmdb_env_init(struct lmdb_env *env, struct str directory);
+
+/*
+ * lmdb_env_prepare - see that there is the directory, on a disk of this machine.
+ *
+ * It is made if it is not there, but not if was_open is set: a directory that has vanished took
+ * with it what must not be forgotten, and its owner decides.
+ *
+ * Returns REASON_NONE, or one of reason.def's STORE rows.
+ */
+NODISCARD enum reason lmdb_env_prepare(const struct lmdb_env *env);
 
 /*
  * lmdb_env_begin - begin a transaction; open the files before, if they are not open, or make

@@ -12,6 +12,7 @@
 #ifndef STATE_STORE_H
 #define STATE_STORE_H
 
+#include "state/counters.h"
 #include "util/attr.h"
 #include "util/reason.h"
 #include "util/str.h"
@@ -64,6 +65,19 @@ struct store;
  *
  * prune      remove all expired records; *removed counts them (0 where Redis does that).
  *
+ * count      add to named counters (counters_add_all).  They are the exception to what was said
+ *            above: they may be lost when the machine stops, and be counted twice if the answer
+ *            of a remote store is lost.
+ *
+ * each_count
+ *            visit the named counters; none on failure.
+ *
+ * report     list this process (counters_report), also later, if it cannot be listed now; not
+ *            where the store may be on another machine.
+ *
+ * each_process
+ *            visit the processes that are listed.
+ *
  * close      free the store and all it has open.
  */
 struct store_ops {
@@ -77,6 +91,11 @@ struct store_ops {
 		int64_t expires_s, int64_t now_s, struct store_counter *counter);
 	enum reason (*tally)(struct store *store, int64_t now_s, struct store_tally *tally);
 	enum reason (*prune)(struct store *store, int64_t now_s, int64_t *removed);
+	enum reason (*count)(
+		struct store *store, const struct counter_step *steps, size_t step_count);
+	enum reason (*each_count)(struct store *store, counter_visitor *visitor, void *context);
+	void (*report)(struct store *store, const struct process_facts *facts);
+	void (*each_process)(struct store *store, process_visitor *visitor, void *context);
 	void (*close)(struct store *store);
 };
 

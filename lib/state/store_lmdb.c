@@ -17,9 +17,12 @@
  * is as large as what lives, and the pages of removed records are used again.  RECORDS_MAX
  * keeps it from filling the map of lmdb_env: to remove a record needs free pages, too.  Above
  * THROTTLE_MAX records no counter is begun.
+ *
+ * The named counters are beside it, in a file of their own, with which LMDB has nothing to do.
  */
 #include "state/lmdb_env.h"
 #include "state/stores.h"
+#include "util/buf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +53,9 @@ struct entry_key {
 struct store_lmdb {
 	struct store store;
 	struct lmdb_env env;
+	struct counters *counters;  /* NULL: not open */
+	struct process_facts facts; /* the last that were reported; pid 0: none */
+	char counters_path[PATH_MAX];
 };
 
 /* One use of the store: what is asked, and what was found. */
@@ -73,9 +79,14 @@ static const bool has_floor[STORE__KINDS] = {
 	[STORE_REVOCATION] = true,
 };
 
+static struct store_lmdb *lmdb_of(struct store *store)
+{
+	return (struct store_lmdb *)store;
+}
+
 static struct lmdb_env *env_of(struct store *store)
 {
-	return &((struct store_lmdb *)store)->env;
+	return &lmdb_of(store)->env;
 }
 
 static void put_number(unsigned char p[static NUMBER_SIZE], int64_t number)
@@ -555,8 +566,68 @@ static enum reason lmdb_prune(struct store *store, int64_t now_s, int64_t *remov
 	return reason;
 }
 
+/* Open the counters, if they are not open, or are others now; *counters is borrowed. */
+static enum reason get_counters(struct store_lmdb *lmdb, struct counters **counters)
+{
+	*counters = lmdb->counters;
+	if (*counters != NULL && !counters_is_stale(*counters))
+		return REASON_NONE;
+	counters_free(lmdb->counters);
+	lmdb->counters = *counters = NULL;
+	enum reason reason = lmdb_env_prepare(&lmdb->env);
+
+	if (reason == REASON_NONE)
+		reason = counters_open(lmdb->counters_path, &lmdb->counters);
+	if (reason != REASON_NONE)
+		return reason == REASON_MEMORY ? REASON_STORE : reason;
+	lmdb->env.was_open = true;
+	*counters = lmdb->counters;
+	if (lmdb->facts.pid != 0)
+		counters_report(*counters, &lmdb->facts);
+	return REASON_NONE;
+}
+
+static enum reason lmdb_count(
+	struct store *store, const struct counter_step *steps, size_t step_count)
+{
+	struct counters *counters;
+	enum reason reason = get_counters(lmdb_of(store), &counters);
+
+	return reason == REASON_NONE ? counters_add_all(counters, steps, step_count) : reason;
+}
+
+static enum reason lmdb_each_count(struct store *store, counter_visitor *visitor, void *context)
+{
+	struct counters *counters;
+	enum reason reason = get_counters(lmdb_of(store), &counters);
+
+	if (reason == REASON_NONE)
+		counters_each(counters, visitor, context);
+	return reason;
+}
+
+static void lmdb_report(struct store *store, const struct process_facts *facts)
+{
+	struct store_lmdb *lmdb = lmdb_of(store);
+	struct counters *counters;
+
+	/* What cannot be reported now is when the counters are open. */
+	lmdb->facts = *facts;
+	if (get_counters(lmdb, &counters) == REASON_NONE)
+		counters_report(counters, facts);
+}
+
+static void lmdb_each_process(struct store *store, process_visitor *visitor, void *context)
+{
+	struct counters *counters;
+
+	if (get_counters(lmdb_of(store), &counters) == REASON_NONE)
+		counters_each_process(counters, visitor, context);
+}
+
 static void lmdb_close(struct store *store)
 {
+	counters_free(lmdb_of(store)->counters);
 	lmdb_env_close(env_of(store));
 	free(store);
 }
@@ -570,6 +641,10 @@ struct store *store_lmdb_new(struct str directory)
 		.increment = lmdb_increment,
 		.tally = lmdb_tally,
 		.prune = lmdb_prune,
+		.count = lmdb_count,
+		.each_count = lmdb_each_count,
+		.report = lmdb_report,
+		.each_process = lmdb_each_process,
 		.close = lmdb_close,
 	};
 	struct store_lmdb *lmdb = calloc(1, sizeof(*lmdb));
@@ -577,7 +652,12 @@ struct store *store_lmdb_new(struct str directory)
 	if (lmdb == NULL)
 		return NULL;
 	lmdb->store.ops = &ops;
-	if (!lmdb_env_init(&lmdb->env, directory)) {
+	struct buf path = buf_init(lmdb->counters_path, sizeof(lmdb->counters_path));
+
+	buf_str(&path, directory);
+	buf_text(&path, "/metrics");
+	buf_char(&path, '\0');
+	if (path.overflow || !lmdb_env_init(&lmdb->env, directory)) {
 		free(lmdb);
 		return NULL;
 	}

@@ -26,6 +26,9 @@
 
 #define KEY_PREFIX "oauth2-fcgi:"
 #define KEY_TEXT_SIZE 80
+#define COUNTERS_KEY KEY_PREFIX "metrics"
+#define COUNTERS_MAX "25000" /* names; an answer must not be too long for its time */
+#define NUMBERS_SIZE 32      /* of an amount and a length, as text */
 
 struct store_redis {
 	struct store store;
@@ -88,6 +91,25 @@ static const char increment_script[] =
 	"local count = redis.call('INCR', KEYS[1])\n"
 	"if count == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end\n"
 	"return {count, redis.call('PTTL', KEYS[1])}\n";
+
+/* The steps are one text: for each an amount, the length of its name, and that. */
+static const char count_script[] =
+	"local text = ARGV[1]\n"
+	"local function each(visit)\n"
+	"local at = 1\n"
+	"while at <= #text do\n"
+	"local _, last, amount, len = string.find(text, '^(%d+) (%d+) ', at)\n"
+	"at = last + len + 1\n"
+	"visit(string.sub(text, last + 1, at - 1), amount)\n"
+	"end\n"
+	"end\n"
+	"local ok = true\n"
+	"if redis.call('HLEN', KEYS[1]) >= " COUNTERS_MAX " then\n"
+	"each(function(name) ok = ok and redis.call('HEXISTS', KEYS[1], name) == 1 end)\n"
+	"end\n"
+	"if not ok then return 0 end\n"
+	"each(function(name, amount) redis.call('HINCRBY', KEYS[1], name, amount) end)\n"
+	"return 1\n";
 
 static struct store_redis *redis_of(struct store *store)
 {
@@ -418,6 +440,113 @@ static enum reason redis_prune(struct store *store, int64_t now_s, int64_t *remo
 	return REASON_NONE;
 }
 
+/* The steps as the script takes them, in new memory (free); NULL if they cannot be. */
+static char *pack_steps(const struct counter_step *steps, size_t step_count)
+{
+	size_t size = 1;
+
+	for (size_t i = 0; i < step_count; i++) {
+		struct str name = steps[i].name;
+
+		if (name.n == 0 || name.n > COUNTERS_NAME_MAX || str_has(name, '\0'))
+			return NULL;
+		size += NUMBERS_SIZE + name.n;
+	}
+	char *text = malloc(size);
+
+	if (text == NULL)
+		return NULL;
+	struct buf buf = buf_init(text, size);
+
+	for (size_t i = 0; i < step_count; i++) {
+		buf_number(&buf, steps[i].amount);
+		buf_char(&buf, ' ');
+		buf_number(&buf, (int64_t)steps[i].name.n);
+		buf_char(&buf, ' ');
+		buf_str(&buf, steps[i].name);
+	}
+	buf_char(&buf, '\0');
+	return text;
+}
+
+static enum reason redis_count(
+	struct store *store, const struct counter_step *steps, size_t step_count)
+{
+	struct store_redis *redis = redis_of(store);
+	char *text = pack_steps(steps, step_count);
+	redisReply *reply;
+
+	if (text == NULL)
+		return REASON_STORE;
+	enum reason reason = ask(
+		redis, &reply, "EVAL %s 1 %s %s", count_script, COUNTERS_KEY, text);
+
+	free(text);
+	if (reason != REASON_NONE)
+		return reason;
+	if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0 || reply->integer > 1)
+		reason = distrust(redis);
+	else if (reply->integer == 0)
+		reason = REASON_STORE_FULL;
+	freeReplyObject(reply);
+	return reason;
+}
+
+/* Names and values by turns. */
+static bool are_counters(const redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
+		return false;
+	for (size_t i = 0; i < reply->elements; i++) {
+		if (reply->element[i]->type != REDIS_REPLY_STRING)
+			return false;
+	}
+	return true;
+}
+
+/* What cannot be a counter of ours is left out. */
+static void visit_counters(const redisReply *reply, counter_visitor *visitor, void *context)
+{
+	for (size_t i = 0; i < reply->elements; i += 2) {
+		const redisReply *name = reply->element[i], *text = reply->element[i + 1];
+		int64_t value;
+
+		if (name->len > 0 && name->len <= COUNTERS_NAME_MAX &&
+			str_to_number((struct str){ text->str, text->len }, INT64_MAX, &value))
+			visitor(context, (struct str){ name->str, name->len }, value);
+	}
+}
+
+static enum reason redis_each_count(
+	struct store *store, counter_visitor *visitor, void *context)
+{
+	struct store_redis *redis = redis_of(store);
+	redisReply *reply;
+	enum reason reason = ask(redis, &reply, "HGETALL %s", COUNTERS_KEY);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (are_counters(reply))
+		visit_counters(reply, visitor, context);
+	else
+		reason = distrust(redis);
+	freeReplyObject(reply);
+	return reason;
+}
+
+static void redis_report(struct store *store, const struct process_facts *facts)
+{
+	(void)store;
+	(void)facts;
+}
+
+static void redis_each_process(struct store *store, process_visitor *visitor, void *context)
+{
+	(void)store;
+	(void)visitor;
+	(void)context;
+}
+
 static void redis_close(struct store *store)
 {
 	disconnect(redis_of(store));
@@ -433,6 +562,10 @@ struct store *store_redis_new(struct str host, struct str port, struct str datab
 		.increment = redis_increment,
 		.tally = redis_tally,
 		.prune = redis_prune,
+		.count = redis_count,
+		.each_count = redis_each_count,
+		.report = redis_report,
+		.each_process = redis_each_process,
 		.close = redis_close,
 	};
 	int64_t port_number, database_number;

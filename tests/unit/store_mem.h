@@ -22,6 +22,8 @@ enum store_mem_call {
 	STORE_MEM_INCREMENT,
 	STORE_MEM_TALLY,
 	STORE_MEM_PRUNE,
+	STORE_MEM_COUNT,
+	STORE_MEM_EACH_COUNT,
 	STORE_MEM__CALLS,
 };
 
@@ -35,6 +37,7 @@ struct store_mem {
 	struct store_mem_record records[STORE_MEM_RECORDS];
 	size_t record_count;
 	int64_t removed_s; /* the latest expires_s that was removed */
+	struct counters *counters;
 
 	/* To be read and set by tests. */
 	unsigned calls[STORE_MEM__CALLS]; /* also those that failed */
@@ -207,8 +210,41 @@ static inline enum reason store_mem_prune(struct store *store, int64_t now_s, in
 	return REASON_NONE;
 }
 
+static inline enum reason store_mem_count(
+	struct store *store, const struct counter_step *steps, size_t step_count)
+{
+	struct store_mem *mem = store_mem_of(store);
+	enum reason reason = store_mem_begin(mem, STORE_MEM_COUNT);
+
+	return reason == REASON_NONE ? counters_add_all(mem->counters, steps, step_count)
+				     : reason;
+}
+
+static inline enum reason store_mem_each_count(
+	struct store *store, counter_visitor *visitor, void *context)
+{
+	struct store_mem *mem = store_mem_of(store);
+	enum reason reason = store_mem_begin(mem, STORE_MEM_EACH_COUNT);
+
+	if (reason == REASON_NONE)
+		counters_each(mem->counters, visitor, context);
+	return reason;
+}
+
+static inline void store_mem_report(struct store *store, const struct process_facts *facts)
+{
+	counters_report(store_mem_of(store)->counters, facts);
+}
+
+static inline void store_mem_each_process(
+	struct store *store, process_visitor *visitor, void *context)
+{
+	counters_each_process(store_mem_of(store)->counters, visitor, context);
+}
+
 static inline void store_mem_close(struct store *store)
 {
+	counters_free(store_mem_of(store)->counters);
 	free(store);
 }
 
@@ -222,11 +258,17 @@ static inline struct store_mem *store_mem_new(void)
 		.increment = store_mem_increment,
 		.tally = store_mem_tally,
 		.prune = store_mem_prune,
+		.count = store_mem_count,
+		.each_count = store_mem_each_count,
+		.report = store_mem_report,
+		.each_process = store_mem_each_process,
 		.close = store_mem_close,
 	};
 	struct store_mem *mem = calloc(1, sizeof(*mem));
 
 	assert_non_null(mem);
+	mem->counters = counters_new();
+	assert_non_null(mem->counters);
 	mem->store.ops = &ops;
 	return mem;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The store's contract over LMDB; files that are damaged, replaced or full; calls that fail. */
+#include "counting.h"
 #include "store_fixture.h"
 
 #include <lmdb.h>
@@ -900,6 +901,124 @@ static void test_vanished(void **state)
 	check_end();
 }
 
+static void test_named_counters(void **state)
+{
+	struct store *store = open_store();
+
+	(void)state;
+	CHECK(access(store_path, F_OK) != 0, "nothing is made before the first use");
+	counting_check_contract(store);
+	CHECK_NUMBER(stat_of(store_path).st_mode & 07777, 0700, "made");
+	CHECK_NUMBER(stat_of(file_of("metrics")).st_mode & 07777, 0600, "made");
+	CHECK(access(file_of("data.mdb"), F_OK) != 0, "nothing else is made");
+	check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "what else is in the store");
+	check_tally(store, NOW_S, 1, 0, 0, "what else is in the store");
+	store_free(store);
+	store = open_store();
+	counting_check(store, STR("1 2 3"), 4, 6, "kept");
+	check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, false, "kept");
+	store_free(store);
+	check_end();
+}
+
+/* Each of the two is what it was whatever happens to the other. */
+static void test_named_counters_apart(void **state)
+{
+	struct store *store = open_store(), *other = open_store();
+
+	(void)state;
+	check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "add");
+	CHECK(access(file_of("metrics"), F_OK) != 0, "not made before its first use");
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "count");
+	CHECK_REASON(counting_add(other, STR("a"), 2), REASON_NONE, "another process");
+	counting_check(store, STR("a"), 3, 1, "another process");
+	assert_int_equal(unlink(file_of("data.mdb")), 0);
+	check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "new data");
+	counting_check(store, STR("a"), 3, 1, "new data");
+	write_garbage("data.mdb", 64 << 10);
+	counting_check(store, STR("a"), 3, 1, "damaged data");
+	assert_int_equal(unlink(file_of("data.mdb")), 0);
+	check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "new data");
+	write_garbage("metrics", 64 << 10);
+	check_has(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "damaged counters");
+	(void)!counting_add(store, STR("b"), 1);
+	CHECK_REASON(
+		counting_add(store, STR("b"), 1), REASON_NONE, "damage is seen, then over");
+	cut("metrics", 100);
+	CHECK_REASON(counting_add(other, STR("c"), 1), REASON_NONE, "cut short");
+	counting_check(store, STR("c"), 1, 1, "cut short");
+	assert_int_equal(unlink(file_of("metrics")), 0);
+	CHECK_REASON(counting_add(store, STR("d"), 1), REASON_NONE, "removed");
+	CHECK_REASON(counting_add(other, STR("d"), 1), REASON_NONE, "removed");
+	counting_check(store, STR("d"), 2, 1, "removed");
+	assert_int_equal(unlink(file_of("metrics")), 0);
+	assert_int_equal(mkdir(file_of("metrics"), 0700), 0);
+	counting_check_refuses(store, REASON_STORE_OPEN, "no file");
+	check_has(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "no file");
+	assert_int_equal(rmdir(file_of("metrics")), 0);
+	CHECK_REASON(counting_add(store, STR("e"), 1), REASON_NONE, "made again");
+	store_free(store);
+	store_free(other);
+	check_end();
+}
+
+/* A directory that has vanished is not made anew, whatever had been open of it. */
+static void test_named_counters_vanished(void **state)
+{
+	(void)state;
+	for (unsigned uses = 1; uses <= 3; uses++) {
+		struct store *store = open_store();
+
+		if ((uses & 1) != 0)
+			check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "add");
+		if ((uses & 2) != 0)
+			CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "count");
+		remove_tree(store_path);
+		for (unsigned i = 0; i < 2; i++) {
+			counting_check_refuses(store, REASON_STORE_OPEN, "vanished");
+			check_refuses(store, REASON_STORE_OPEN, "vanished");
+			CHECK_NUMBER(counting_processes(store), 0, "vanished");
+			CHECK(access(store_path, F_OK) != 0, "it is not made anew");
+		}
+		assert_int_equal(mkdir(store_path, 0700), 0);
+		CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "made by hand");
+		counting_check(store, STR("a"), 1, 1, "made by hand");
+		check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "made by hand");
+		store_free(store);
+		remove_tree(store_path);
+	}
+	check_end();
+}
+
+/* Who has reported is listed also after the file was replaced, as soon as it counts. */
+static void test_listed(void **state)
+{
+	const struct process_facts facts = { .pid = getpid(), .version = "1.0" };
+	struct store *store = open_store(), *other = open_store();
+
+	(void)state;
+	CHECK_NUMBER(counting_processes(store), 0, "nobody");
+	store->ops->report(store, &facts);
+	other->ops->report(other, &facts);
+	CHECK_NUMBER(counting_processes(store), 2, "both");
+	assert_int_equal(unlink(file_of("metrics")), 0);
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "count");
+	CHECK_NUMBER(counting_processes(store), 1, "a new file");
+	CHECK_NUMBER(counting_processes(other), 2, "a new file");
+	store_free(store);
+	CHECK_NUMBER(counting_processes(other), 1, "one is left");
+	store_free(other);
+	/* And if nothing could be opened when it did. */
+	store = open_store();
+	on_nfs = true;
+	store->ops->report(store, &facts);
+	CHECK_NUMBER(counting_processes(store), 0, "NFS");
+	on_nfs = false;
+	CHECK_NUMBER(counting_processes(store), 1, "no longer");
+	store_free(store);
+	check_end();
+}
+
 /* It waits 300 ms for others who open the directory; anybody who may read it can hold it. */
 static void test_locked(void **state)
 {
@@ -1000,6 +1119,7 @@ static void test_network(void **state)
 	(void)state;
 	on_nfs = true;
 	check_refuses(store, REASON_STORE_NETWORK, "NFS");
+	counting_check_refuses(store, REASON_STORE_NETWORK, "NFS");
 	CHECK(access(store_path, F_OK) != 0, "nothing is made");
 	on_nfs = false;
 	check_add(store, STORE_REPLAY, 1, LATER_S, NOW_S, true, "no longer");
@@ -1255,6 +1375,13 @@ static unsigned check_scenario(const char *name)
 		refused++;
 	else
 		CHECK_NUMBER(tally.counts[STORE_REPLAY], 3, name);
+	for (unsigned i = 0; i < 2; i++) {
+		if (counting_add(store, STR("requests"), 1) == REASON_NONE)
+			continue;
+		refused++;
+		CHECK_REASON(counting_add(store, STR("requests"), 1), REASON_NONE, name);
+	}
+	counting_check(store, STR("requests"), 2, 1, name);
 	CHECK_REASON(retry_add(store, 7, NOW_S + 10, &answer, &refused), REASON_NONE, name);
 	CHECK(answer, name);
 	bool is_unknown = store_prune(store, NOW_S + 20, &removed) != REASON_NONE;
@@ -1329,6 +1456,10 @@ int main(void)
 		TEST(test_damaged_in_use),
 		TEST(test_mended),
 		TEST(test_vanished),
+		TEST(test_named_counters),
+		TEST(test_named_counters_apart),
+		TEST(test_named_counters_vanished),
+		TEST(test_listed),
 		TEST(test_locked),
 		TEST(test_rights_missing),
 		TEST(test_network),

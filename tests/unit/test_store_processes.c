@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The LMDB store between processes: races, processes that are killed, a disk that is full. */
+#include "counting.h"
 #include "store_fixture.h"
 #include "../shims/small_disk.c"
 
@@ -561,6 +562,9 @@ static bool fill_disk(void)
 		CHECK_NUMBER(made[count], reason == REASON_NONE, "full");
 	}
 	CHECK(refused == 50 && count > 1000, "full");
+	counting_check_refuses(store, REASON_STORE_FULL, "the counters' file cannot be made");
+	CHECK(access(file_of("metrics"), F_OK) != 0, "nor is a part of it left");
+	CHECK(access(file_of("metrics.new"), F_OK) != 0, "nor is a part of it left");
 	for (unsigned i = 0; i < count; i++)
 		check_answer(store, i, made[i]);
 	store_free(store);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of state/store_redis, against a real redis-server and against one that lies. */
+#include "counting.h"
 #include "redis_server.h"
 
 #include "state/stores.h"
@@ -90,7 +91,8 @@ static void check_all_fail(struct store *store, enum reason wanted, const char *
 	CHECK_NUMBER(counter.count, 0, name);
 	CHECK_REASON(store_tally(store, now(), &tally), wanted, name);
 	CHECK_NUMBER(tally.counts[0] + tally.counts[1] + tally.counts[2], 0, name);
-	CHECK(clock_steady_us() - start_us < 5 * ANSWER_LIMIT_US, name);
+	counting_check_refuses(store, wanted, name);
+	CHECK(clock_steady_us() - start_us < 7 * ANSWER_LIMIT_US, name);
 }
 
 static void flush(const struct redis_server *at)
@@ -445,6 +447,82 @@ static void test_tally(void **state)
 	check_end();
 }
 
+static void test_named_counters(void **state)
+{
+	const struct process_facts facts = { .pid = getpid(), .version = "1.0" };
+	struct store *store = open_store(&server, "0");
+	struct store *other = open_store(&server, "0");
+	struct store *elsewhere = open_store(&server, "3");
+	struct store_tally tally;
+	struct findings findings;
+
+	(void)state;
+	counting_check_contract(store);
+	CHECK_REASON(counting_add(store, (struct str)TEXT("a\0b"), 1), REASON_STORE, "NUL");
+	CHECK_REASON(counting_add(other, STR("a"), 5), REASON_NONE, "another connection");
+	counting_check(store, STR("a"), 5, 6, "another connection");
+	CHECK_REASON(counting_visit(elsewhere, STR("a"), &findings), REASON_NONE, "elsewhere");
+	CHECK_NUMBER(findings.names, 0, "another database");
+	CHECK_NUMBER(redis_server_number(&server, "DBSIZE", ""), 1, "one hash");
+	CHECK_NUMBER(
+		redis_server_number(&server, "HLEN %s", "oauth2-fcgi:metrics"), 6, "names");
+	CHECK_NUMBER(redis_server_number(&server, "TTL %s", "oauth2-fcgi:metrics"), -1, "kept");
+	CHECK_REASON(store_tally(store, now(), &tally), REASON_NONE, "tally");
+	CHECK_NUMBER(tally.counts[0] + tally.counts[1] + tally.counts[2], 0, "no record");
+	store->ops->report(store, &facts);
+	CHECK_NUMBER(counting_processes(store), 0, "nobody can tell who runs elsewhere");
+	store_free(store);
+	store_free(other);
+	store_free(elsewhere);
+	check_end();
+}
+
+/* What somebody else has written there. */
+static void test_named_counters_strange(void **state)
+{
+	struct store *store = open_store(&server, "0");
+
+	(void)state;
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "count");
+	freeReplyObject(redis_server_command(&server,
+		"HSET oauth2-fcgi:metrics b nonsense c -1 d 1.5 e 99999999999999999999"));
+	counting_check(store, STR("a"), 1, 1, "others are left out");
+	CHECK_REASON(counting_add(store, STR("b"), 1), REASON_STORE, "no number");
+	freeReplyObject(redis_server_command(&server, "SET oauth2-fcgi:metrics nonsense"));
+	counting_check_refuses(store, REASON_STORE, "no hash");
+	flush(&server);
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "anew");
+	counting_check(store, STR("a"), 1, 1, "anew");
+	store_free(store);
+	check_end();
+}
+
+/* There is no end of names, but of their number: then known ones are counted. */
+static void test_named_counters_full(void **state)
+{
+	static const struct counter_step steps[] = { { TEXT("a"), 1 }, { TEXT("new"), 1 } };
+	struct store *store = open_store(&server, "0");
+	const char *fill = "for i = 1, 24999 do redis.call('HSET', KEYS[1], string.rep('x', "
+			   "100) .. i, 1) end return 1";
+	redisReply *reply;
+
+	(void)state;
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "the first");
+	reply = redis_server_command(&server, "EVAL %s 1 oauth2-fcgi:metrics", fill);
+	assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+	freeReplyObject(reply);
+	CHECK_REASON(counting_add(store, STR("new"), 1), REASON_STORE_FULL, "a new one");
+	CHECK_REASON(store->ops->count(store, steps, 2), REASON_STORE_FULL, "a new one");
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "a known one");
+	int64_t start_us = clock_steady_us();
+
+	counting_check(store, STR("a"), 2, 25000, "all");
+	print_message("microseconds: visit 25000 names %lld\n",
+		(long long)(clock_steady_us() - start_us));
+	store_free(store);
+	check_end();
+}
+
 /* No connection before the first use; it is not passed on to programs; one is enough. */
 static void test_connection(void **state)
 {
@@ -626,6 +704,7 @@ static void test_full(void **state)
 	CHECK_REASON(store->ops->increment(store, &key, now() + 100, now(), &counter),
 		REASON_STORE_FULL, "counter");
 	CHECK_NUMBER(counter.count, 0, "counter");
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_STORE_FULL, "named counter");
 	freeReplyObject(redis_server_command(&small, "CONFIG SET maxmemory 0"));
 	CHECK(add(store, count + 1), "there is room again");
 	CHECK(count < 2 || has(store, 0), "what was added stays");
@@ -651,6 +730,7 @@ static void test_read_only(void **state)
 	CHECK(!added, "add");
 	CHECK_REASON(store->ops->increment(store, &key, now() + 100, now(), &counter),
 		REASON_STORE_OPEN, "increment");
+	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_STORE_OPEN, "named counter");
 	freeReplyObject(redis_server_command(&replica, "REPLICAOF NO ONE"));
 	CHECK(add(store, 1), "when it has become the master");
 	store_free(store);
@@ -900,6 +980,60 @@ static void test_tally_lies(void **state)
 	check_end();
 }
 
+/* The same for the named counters; the first three are no lies. */
+static void test_counting_lies(void **state)
+{
+	static const struct {
+		struct lie lie;
+		enum reason add, visit;
+		unsigned names;
+	} cases[] = {
+		{ { .name = "one", .answer = TEXT("+OK\r\n:1\r\n") }, REASON_NONE, REASON_STORE,
+			0 },
+		{ { .name = "no room", .answer = TEXT("+OK\r\n:0\r\n") }, REASON_STORE_FULL,
+			REASON_STORE, 0 },
+		{ { .name = "a counter",
+			  .answer = TEXT("+OK\r\n*2\r\n$1\r\na\r\n$2\r\n17\r\n") },
+			REASON_STORE, REASON_NONE, 1 },
+		{ { .name = "two", .answer = TEXT("+OK\r\n:2\r\n") }, REASON_STORE,
+			REASON_STORE, 0 },
+		{ { .name = "text", .answer = TEXT("+OK\r\n$1\r\n1\r\n") }, REASON_STORE,
+			REASON_STORE, 0 },
+		{ { .name = "no array", .answer = TEXT("+OK\r\n*-1\r\n") }, REASON_STORE,
+			REASON_STORE, 0 },
+		{ { .name = "a name without a value",
+			  .answer = TEXT("+OK\r\n*1\r\n$1\r\na\r\n") },
+			REASON_STORE, REASON_STORE, 0 },
+		{ { .name = "a number as value",
+			  .answer = TEXT("+OK\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n"
+					 "$1\r\nb\r\n:1\r\n") },
+			REASON_STORE, REASON_STORE, 0 },
+		{ { .name = "nothing as name",
+			  .answer = TEXT("+OK\r\n*2\r\n$-1\r\n$1\r\n1\r\n") },
+			REASON_STORE, REASON_STORE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *name = cases[i].lie.name;
+		struct redis_server liar;
+		struct findings findings;
+		int listener;
+		pid_t pid = start_liar(&liar, &listener, &cases[i].lie);
+		struct store *store = open_store(&liar, "0");
+
+		CHECK_REASON(counting_add(store, STR("a"), 1), cases[i].add, name);
+		store_free(store);
+		store = open_store(&liar, "0");
+		CHECK_REASON(counting_visit(store, STR("a"), &findings), cases[i].visit, name);
+		CHECK_NUMBER(findings.names, cases[i].names, name);
+		store_free(store);
+		redis_server_kill(pid);
+		close(listener);
+	}
+	check_end();
+}
+
 /* In the child: an endless answer, a byte each 20 ms. */
 static void trickle(int listener)
 {
@@ -972,6 +1106,8 @@ static void run_race(struct race *race)
 			REASON_NONE)
 			atomic_fetch_add(&race->failures, 1);
 		atomic_fetch_add(&race->counted, counter.count);
+		if (counting_add(store, STR("raced"), (int64_t)i) != REASON_NONE)
+			atomic_fetch_add(&race->failures, 1);
 	}
 	store_free(store);
 	_exit(0);
@@ -1008,6 +1144,10 @@ static void test_race(void **state)
 	CHECK_NUMBER(total, RACE_KEYS, "added");
 	CHECK_NUMBER(others, 0, "keys not added exactly once");
 	CHECK_NUMBER(race->counted, increments * (increments + 1) / 2, "each count once");
+	struct store *store = open_store(&server, "0");
+
+	counting_check(store, STR("raced"), RACERS * 45, 1, "each count once");
+	store_free(store);
 	munmap(race, sizeof(*race));
 	check_end();
 }
@@ -1084,6 +1224,9 @@ int main(void)
 		cmocka_unit_test_setup(test_clock_ahead, empty),
 		cmocka_unit_test_setup(test_expiry, empty),
 		cmocka_unit_test_setup(test_tally, empty),
+		cmocka_unit_test_setup(test_named_counters, empty),
+		cmocka_unit_test_setup(test_named_counters_strange, empty),
+		cmocka_unit_test_setup(test_named_counters_full, empty),
 		cmocka_unit_test_setup(test_connection, empty),
 		cmocka_unit_test_setup(test_signals, empty),
 		cmocka_unit_test_setup(test_restart, empty),
@@ -1097,6 +1240,7 @@ int main(void)
 		cmocka_unit_test(test_no_database),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_tally_lies),
+		cmocka_unit_test(test_counting_lies),
 		cmocka_unit_test(test_trickle),
 		cmocka_unit_test_setup(test_race, empty),
 		cmocka_unit_test_setup(test_speed, empty),
