@@ -92,7 +92,7 @@ static bool write_all(struct str bytes)
 enum reason cgi_io_serve(const struct reload *reload)
 {
 	enum reason reason = REASON_MEMORY;
-	struct exchange *exchange = exchange_new();
+	struct exchange *exchange = exchange_new(reload);
 	struct input *input = calloc(1, sizeof(*input));
 	struct http_request request = { 0 };
 
@@ -100,8 +100,7 @@ enum reason cgi_io_serve(const struct reload *reload)
 		goto out;
 	input->until_us = clock_steady_us() + READ_LIMIT_US;
 	receive(input, &request);
-	reason = write_all(exchange_answer(exchange, reload, &request)) ? REASON_NONE
-									: REASON_INTERNAL;
+	reason = write_all(exchange_answer(exchange, &request)) ? REASON_NONE : REASON_INTERNAL;
 	close(STDOUT_FILENO);
 	drain(input);
 	secret_wipe(input, sizeof(*input));

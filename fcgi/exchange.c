@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* Serves one request: dispatch, render, log. */
+/* Serves one request: dispatch, render, log, count. */
 #include "exchange.h"
 #include "oauth/dispatch.h"
+#include "oauth/meter.h"
 #include "util/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ARENA_BLOCK 65536
 #define ARENA_MAX (8 * 1024 * 1024)
 #define LAST_RESORT_SIZE 1024
+#define TICK_US INT64_C(1000000)
+
+/* Loads of the configuration. */
+struct loads {
+	unsigned good, bad;
+};
 
 struct exchange {
+	const struct reload *reload;
 	struct arena *arena;
 	struct services services;
+	struct process_facts process;
+	struct loads loads; /* that are counted, or were made before */
+	int64_t ticked_us;
 	unsigned generation; /* of the configuration that all of this belongs to */
 	char *state; /* the configuration's, by which services.store was made; or NULL */
 	char last_resort[LAST_RESORT_SIZE];
@@ -90,10 +102,13 @@ static bool adopt_store(struct exchange *exchange, struct str state)
 }
 
 /* False: out of memory; to be tried again for the next request. */
-static bool adopt_configuration(struct exchange *exchange, const struct reload *reload)
+static bool adopt_configuration(struct exchange *exchange)
 {
+	const struct reload *reload = exchange->reload;
 	const struct snapshot *snapshot = reload_snapshot(reload);
 
+	exchange->process.loaded_s = reload_loaded_s(reload);
+	exchange->process.degraded = reload_is_degraded(reload);
 	if (snapshot == NULL || exchange->generation == reload_generation(reload))
 		return true;
 	credential_forget(exchange->services.credentials);
@@ -103,12 +118,73 @@ static bool adopt_configuration(struct exchange *exchange, const struct reload *
 	return true;
 }
 
-struct exchange *exchange_new(void)
+/* Is there anything to count, and something to count with?  No request fails without it. */
+static bool has_meter(struct exchange *exchange)
+{
+	const struct snapshot *snapshot = reload_snapshot(exchange->reload);
+
+	if (snapshot == NULL || !snapshot->metrics)
+		return false;
+	if (exchange->services.meter == NULL)
+		exchange->services.meter = meter_new();
+	return exchange->services.meter != NULL;
+}
+
+static struct meter_turn meter_turn(struct exchange *exchange, int64_t now_us)
+{
+	return (struct meter_turn){
+		.services = &exchange->services,
+		.clients = &reload_snapshot(exchange->reload)->clients,
+		.scratch = exchange->arena,
+		.now_us = now_us,
+	};
+}
+
+static struct process_facts new_process(void)
+{
+	struct process_facts process = {
+		.pid = getpid(),
+		.started_s = clock_wall_ms() / 1000,
+	};
+	struct buf version = buf_init(process.version, sizeof(process.version) - 1);
+
+	buf_str(&version, str_upto(STR(VERSION), sizeof(process.version) - 1));
+	return process;
+}
+
+static struct loads loads_of(const struct reload *reload)
+{
+	return (struct loads){ reload_generation(reload), reload_rejections(reload) };
+}
+
+/* Once a second, and whenever a load has gone well or not. */
+static bool is_time(const struct exchange *exchange, int64_t now_us)
+{
+	const struct loads loads = loads_of(exchange->reload);
+
+	return exchange->ticked_us == 0 || now_us - exchange->ticked_us >= TICK_US ||
+	       loads.good != exchange->loads.good || loads.bad != exchange->loads.bad;
+}
+
+static void count_loads(struct exchange *exchange, const struct meter_turn *turn)
+{
+	const struct loads loads = loads_of(exchange->reload), counted = exchange->loads;
+
+	if (exchange->ticked_us != 0 && loads.good == counted.good && loads.bad == counted.bad)
+		return;
+	meter_count_loads(turn, loads.good - counted.good, loads.bad - counted.bad);
+	exchange->loads = loads;
+}
+
+struct exchange *exchange_new(const struct reload *reload)
 {
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
 
 	if (exchange == NULL)
 		return NULL;
+	exchange->reload = reload;
+	exchange->loads = loads_of(reload);
+	exchange->process = new_process();
 	exchange->arena = arena_new(ARENA_BLOCK, ARENA_MAX);
 	exchange->services.credentials = credential_checker_new();
 	exchange->services.random = random_bytes;
@@ -124,27 +200,27 @@ void exchange_free(struct exchange *exchange)
 	if (exchange == NULL)
 		return;
 	forget_store(exchange);
+	meter_free(exchange->services.meter);
 	credential_checker_free(exchange->services.credentials);
 	arena_free(exchange->arena);
 	free(exchange);
 }
 
-struct str exchange_answer(
-	struct exchange *exchange, const struct reload *reload, struct http_request *request)
+struct str exchange_answer(struct exchange *exchange, struct http_request *request)
 {
 	int64_t begin_us = clock_steady_us();
 	struct http_response response = { 0 };
 	struct audit audit = { .event = "request.denied", .method = AUTH_NONE };
 	struct str answer = STR("");
 
-	bool good = adopt_configuration(exchange, reload);
+	bool good = adopt_configuration(exchange);
 	const struct dispatch_input input = {
-		.snapshot = reload_snapshot(reload),
+		.snapshot = reload_snapshot(exchange->reload),
 		.request = request,
 		.services = &exchange->services,
 		.arena = exchange->arena,
 		.now_s = clock_wall_ms() / 1000,
-		.degraded = reload_is_degraded(reload),
+		.process = &exchange->process,
 	};
 
 	good = good && http_request_init(request, exchange->arena) == REASON_NONE;
@@ -152,12 +228,38 @@ struct str exchange_answer(
 		dispatch(&input, &response, &audit);
 	if (!good || !render(exchange, &response, &answer))
 		answer = last_resort(exchange, &audit);
+	int64_t end_us = clock_steady_us();
+
 	/* Before it is sent: no token leaves that the log does not know of. */
-	audit_log(reload_log(reload), &audit, clock_steady_us() - begin_us);
+	audit_log(reload_log(exchange->reload), &audit, end_us - begin_us);
+	if (has_meter(exchange)) {
+		const struct meter_turn turn = meter_turn(exchange, end_us);
+
+		meter_count_request(&turn, &audit, end_us - begin_us);
+	}
 	return answer;
 }
 
 void exchange_forget(struct exchange *exchange)
 {
 	arena_reset(exchange->arena);
+}
+
+void exchange_tick(struct exchange *exchange)
+{
+	if (!has_meter(exchange))
+		return;
+	int64_t now_us = clock_steady_us();
+
+	if (!is_time(exchange, now_us) || !adopt_configuration(exchange))
+		return;
+	const struct meter_turn turn = meter_turn(exchange, now_us);
+	struct store *store = exchange->services.store;
+
+	if (store != NULL)
+		store->ops->report(store, &exchange->process);
+	meter_catch_up(&turn);
+	count_loads(exchange, &turn);
+	exchange->ticked_us = now_us;
+	exchange_forget(exchange);
 }

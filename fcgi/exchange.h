@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One request in, the bytes of its answer out, one line in the log; the same for FastCGI and
- * CGI. */
+/* One request in, the bytes of its answer out, one line in the log, and counted; the same for
+ * FastCGI and CGI. */
 #ifndef FCGI_EXCHANGE_H
 #define FCGI_EXCHANGE_H
 
@@ -12,9 +12,11 @@ struct exchange;
 /*
  * exchange_new - what a process needs to answer requests, one at a time.
  *
+ * reload  the configuration to serve; borrowed for the life of the exchange
+ *
  * Not to be shared with a forked process.  Returns new (exchange_free), or NULL.
  */
-NODISCARD struct exchange *exchange_new(void);
+NODISCARD struct exchange *exchange_new(const struct reload *reload);
 void exchange_free(struct exchange *exchange);
 
 /*
@@ -25,10 +27,18 @@ void exchange_free(struct exchange *exchange);
  * Returns head and body (RFC 3875 §6), borrowed until exchange_forget.  Never
  * fails: without memory the answer is a 503.
  */
-struct str exchange_answer(
-	struct exchange *exchange, const struct reload *reload, struct http_request *request);
+struct str exchange_answer(struct exchange *exchange, struct http_request *request);
 
 /* exchange_forget - wipe all that the request has left in memory. */
 void exchange_forget(struct exchange *exchange);
+
+/*
+ * exchange_tick - for the metrics: list this process, with what it has to tell, and count its
+ * loads of the configuration.
+ *
+ * To be called between two requests, about once a second also of an idle process; cheap when
+ * there is nothing to do.
+ */
+void exchange_tick(struct exchange *exchange);
 
 #endif

@@ -25,6 +25,8 @@ struct reload {
 	int64_t checked_us;
 	bool retrying; /* the last attempt may do better without any change */
 	unsigned generation;
+	unsigned rejections;
+	int64_t loaded_s; /* when `active` was loaded */
 	bool quiet;
 };
 
@@ -136,6 +138,7 @@ static void publish(struct reload *reload, struct config *config)
 	reload->active = config;
 	reload->rejected = NULL;
 	reload->generation++;
+	reload->loaded_s = clock_wall_ms() / 1000;
 	config_release_text(config);
 }
 
@@ -195,6 +198,7 @@ static void load_again(struct reload *reload, bool reopen_log)
 	bool was_retrying = reload->retrying;
 
 	reload->retrying = config == NULL || (!good && config_is_transient(config));
+	reload->rejections += !good;
 	if (good)
 		publish(reload, config);
 	adopt_log(reload, reopen_log);
@@ -304,6 +308,16 @@ bool reload_is_degraded(const struct reload *reload)
 unsigned reload_generation(const struct reload *reload)
 {
 	return reload->generation;
+}
+
+unsigned reload_rejections(const struct reload *reload)
+{
+	return reload->rejections;
+}
+
+int64_t reload_loaded_s(const struct reload *reload)
+{
+	return reload->loaded_s;
 }
 
 const struct log *reload_log(const struct reload *reload)

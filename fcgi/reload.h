@@ -60,8 +60,14 @@ const struct snapshot *reload_snapshot(const struct reload *reload);
  * rejected? */
 bool reload_is_degraded(const struct reload *reload);
 
-/* reload_generation - another number for each configuration. */
+/* reload_generation - another number for each configuration: how many have been loaded. */
 unsigned reload_generation(const struct reload *reload);
+
+/* reload_rejections - how many loads were no good. */
+unsigned reload_rejections(const struct reload *reload);
+
+/* reload_loaded_s - when the configuration in use was loaded; 0 if there is none. */
+int64_t reload_loaded_s(const struct reload *reload);
 
 /* reload_log - where to log now; borrowed as reload_snapshot's. */
 const struct log *reload_log(const struct reload *reload);

@@ -141,7 +141,7 @@ static void serve(struct worker *worker, struct connection *connection, struct s
 		drop(worker, connection, reason == REASON_MEMORY ? NO_MEMORY : BROKEN);
 		return;
 	}
-	struct str answer = exchange_answer(worker->exchange, worker->reload, &request);
+	struct str answer = exchange_answer(worker->exchange, &request);
 
 	if (fcgi_io_send(worker->io, connection->fd, answer, &keep) == REASON_NONE) {
 		go_on(worker, connection, keep);
@@ -436,7 +436,7 @@ static enum reason open_worker(struct worker *worker)
 	if (!block_signals(&signals))
 		return REASON_INTERNAL;
 	worker->io = fcgi_io_new();
-	worker->exchange = exchange_new();
+	worker->exchange = exchange_new(worker->reload);
 	worker->pool = pool_new();
 	worker->buffer = malloc(READ_SIZE);
 	if (worker->io == NULL || worker->exchange == NULL || worker->pool == NULL ||
@@ -478,6 +478,7 @@ enum reason worker_run(struct listener *listener, struct reload *reload)
 	enum reason reason = open_worker(&worker);
 
 	while (reason == REASON_NONE) {
+		exchange_tick(worker.exchange);
 		int timeout_ms = wait_ms(&worker);
 
 		if (worker.stopping && pool_count(worker.pool) == 0)

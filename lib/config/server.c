@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define PORT_MAX 65535
 #define URL_MAX 1024 /* bytes; it must fit into headers and the audience of assertions */
 #define REDIS_DATABASE_MAX 65535
 #define WINDOW_MAX 86400
@@ -47,52 +46,10 @@ static const struct schema_names assertion_audiences = { assertion_audience, 0, 
 
 const struct schema_names server_profiles = { profile, 0, PROFILE__MAX };
 
-static bool is_loopback_host(struct str host)
-{
-	struct netaddr address;
-
-	return str_eq_nocase(host, STR("localhost")) ||
-	       (netaddr_parse(host, &address) && netaddr_is_loopback(&address));
-}
-
-/* host or [IPv6], then nothing or a colon and a port; no user name. */
-static bool is_host_and_port(const struct uri *uri)
-{
-	struct netaddr address;
-	int64_t port = 1;
-	bool has_brackets = str_starts(uri->authority, STR("["));
-	size_t n = uri->host.n + (has_brackets ? 2 : 0);
-
-	if (uri->port.n > 0) {
-		n += 1 + uri->port.n;
-		if (!str_to_number(uri->port, PORT_MAX, &port))
-			return false;
-	}
-	if (has_brackets && !(str_has(uri->host, ':') && netaddr_parse(uri->host, &address)))
-		return false;
-	return uri->host.n > 0 && n == uri->authority.n && port > 0;
-}
-
-/* What is wrong with a URL under which the server is known; NULL: nothing. */
-static const char *url_problem(struct str text)
-{
-	struct uri uri;
-
-	if (!uri_parse(text, &uri) || !is_host_and_port(&uri))
-		return "must be a URL such as https://auth.example.com";
-	if (!str_eq(uri.scheme, STR("https")) && !str_eq(uri.scheme, STR("http")))
-		return "must start with https://";
-	if (str_eq(uri.scheme, STR("http")) && !is_loopback_host(uri.host))
-		return "must start with https://; http:// is for a loopback host only";
-	if (uri.has_query)
-		return "must not have a query";
-	return uri.has_fragment ? "must not have a fragment" : NULL;
-}
-
 static void read_url(struct reader *reader, const struct schema_key *key,
 	const struct yaml_node *node, void *target)
 {
-	const char *problem = url_problem(node->text);
+	const char *problem = uri_server_problem(node->text);
 
 	if (problem != NULL)
 		diag_add(reader->diag, DIAG_ERROR, yaml_place(node), "\"%s\" %s", key->name,
@@ -110,7 +67,7 @@ static bool is_origin(struct str text)
 		if (text.p[i] >= 'A' && text.p[i] <= 'Z')
 			return false;
 	}
-	return uri_parse(text, &uri) && is_host_and_port(&uri) && uri.path.n == 0 &&
+	return uri_parse(text, &uri) && uri_has_server(&uri) && uri.path.n == 0 &&
 	       !uri.has_query && !uri.has_fragment;
 }
 
@@ -129,7 +86,7 @@ static bool is_redis_url(struct str text)
 	int64_t database;
 
 	return uri_parse(text, &uri) && str_eq(uri.scheme, STR("redis")) &&
-	       is_host_and_port(&uri) && uri.port.n > 0 && str_starts(uri.path, STR("/")) &&
+	       uri_has_server(&uri) && uri.port.n > 0 && str_starts(uri.path, STR("/")) &&
 	       str_to_number(str_from(uri.path, 1), REDIS_DATABASE_MAX, &database) &&
 	       !uri.has_query && !uri.has_fragment;
 }
@@ -231,7 +188,7 @@ static const struct schema_key throttle_keys[] = {
 static const struct schema_key endpoint_keys[] = {
 	{ "introspection", schema_bool, FIELD(introspection) },
 	{ "revocation", schema_bool, FIELD(revocation) },
-	{ "metrics", schema_bool, FIELD(metrics), .initial = "false", .unavailable = true },
+	{ "metrics", schema_bool, FIELD(metrics), .initial = "false" },
 };
 
 static const struct schema_key log_keys[] = {
@@ -352,6 +309,18 @@ static void set_endpoint(struct loader *loader, struct str name, bool *offered)
 		need_state(loader, key);
 }
 
+/* Each process counts for itself then, and who asks does not choose the process. */
+static void check_metrics(struct loader *loader)
+{
+	const struct yaml_node *key = find_in(loader, STR("endpoints"), STR("metrics"));
+
+	if (loader->snapshot->metrics && !loader->has_state)
+		diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(key),
+			"%s without a state store are the numbers of one process only; set "
+			"\"state\"",
+			quote_of(key->text).text);
+}
+
 static void check_reuse(struct loader *loader)
 {
 	const struct token_policy *policy = &loader->snapshot->access_token;
@@ -406,6 +375,7 @@ void server_load(struct loader *loader)
 	set_throttle(loader);
 	set_endpoint(loader, STR("introspection"), &snapshot->introspection);
 	set_endpoint(loader, STR("revocation"), &snapshot->revocation);
+	check_metrics(loader);
 	check_reuse(loader);
 	set_metrics_allowed_ips(loader);
 	check_log_file(loader);

@@ -10,6 +10,7 @@
 /* The texts are borrowed from the request's arena or the snapshot. */
 struct audit {
 	const char *event;
+	const char *endpoint; /* for metrics only; NULL: none was found */
 	struct str client_id; /* as claimed; proven only if the event is a success */
 	struct str remote_addr;
 	enum auth_method method; /* as tried */

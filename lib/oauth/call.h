@@ -10,11 +10,14 @@
 #include "state/store.h"
 #include "util/random.h"
 
+struct meter;
+
 /* What outlives a request and changes; one of each in a process. */
 struct services {
 	struct credential_checker *credentials;
 	random_source *random;
 	struct store *store; /* NULL exactly if the configuration has no state */
+	struct meter *meter; /* NULL: nothing has been counted */
 };
 
 struct call {
@@ -25,7 +28,7 @@ struct call {
 	struct arena *arena;
 	struct netaddr client_address;
 	int64_t now_s;
-	bool degraded; /* the newest configuration was rejected: snapshot is an older one */
+	const struct process_facts *process; /* of the one that answers */
 };
 
 #endif

@@ -158,9 +158,10 @@ static enum reason serve(struct turn *turn)
 		return reason;
 	if (input->snapshot == NULL)
 		return REASON_CONFIG;
-	turn->route = route_find(input->snapshot, input->request);
+	turn->route = route_find(input->snapshot, input->request, &turn->call.client_address);
 	if (turn->route == NULL)
 		return REASON_NOT_FOUND;
+	turn->audit->endpoint = turn->route->endpoint;
 	if (is_preflight(turn)) {
 		answer_preflight(turn);
 		return REASON_NONE;
@@ -258,7 +259,7 @@ void dispatch(
 			.services = input->services,
 			.arena = input->arena,
 			.now_s = input->now_s,
-			.degraded = input->degraded,
+			.process = input->process,
 		},
 		.response = response,
 		.audit = audit,

@@ -14,7 +14,7 @@ struct dispatch_input {
 	const struct services *services;
 	struct arena *arena; /* the response lives in it */
 	int64_t now_s;
-	bool degraded; /* the newest configuration was rejected: snapshot is an older one */
+	const struct process_facts *process; /* of the one that answers */
 };
 
 /*

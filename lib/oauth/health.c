@@ -8,6 +8,7 @@ enum reason health_endpoint(
 {
 	(void)audit;
 	answer_private(response, 200,
-		call->degraded ? STR("{\"status\":\"degraded\"}") : STR("{\"status\":\"ok\"}"));
+		call->process->degraded ? STR("{\"status\":\"degraded\"}")
+					: STR("{\"status\":\"ok\"}"));
 	return REASON_NONE;
 }

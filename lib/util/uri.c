@@ -2,6 +2,9 @@
 /* Absolute URIs (RFC 3986), as far as their parts matter here. */
 #include "util/uri.h"
 #include "util/buf.h"
+#include "util/netmask.h"
+
+#define PORT_MAX 65535
 
 static bool is_letter(char c)
 {
@@ -149,6 +152,14 @@ static void write_without_dots(struct buf *buf, struct str path)
 	}
 }
 
+static bool is_loopback_host(struct str host)
+{
+	struct netaddr address;
+
+	return str_eq_nocase(host, STR("localhost")) ||
+	       (netaddr_parse(host, &address) && netaddr_is_loopback(&address));
+}
+
 bool uri_parse(struct str text, struct uri *uri)
 {
 	struct uri parts = { 0 };
@@ -202,4 +213,36 @@ enum reason uri_normalize(struct str text, struct arena *arena, struct str *norm
 	write_without_dots(&buf, buf_view(&path));
 	*normal = buf_view(&buf);
 	return REASON_NONE;
+}
+
+bool uri_has_server(const struct uri *uri)
+{
+	struct netaddr address;
+	int64_t port = 1;
+	bool has_brackets = str_starts(uri->authority, STR("["));
+	size_t n = uri->host.n + (has_brackets ? 2 : 0);
+
+	if (uri->port.n > 0) {
+		n += 1 + uri->port.n;
+		if (!str_to_number(uri->port, PORT_MAX, &port))
+			return false;
+	}
+	if (has_brackets && !(str_has(uri->host, ':') && netaddr_parse(uri->host, &address)))
+		return false;
+	return uri->host.n > 0 && n == uri->authority.n && port > 0;
+}
+
+const char *uri_server_problem(struct str text)
+{
+	struct uri uri;
+
+	if (!uri_parse(text, &uri) || !uri_has_server(&uri))
+		return "must be a URL such as https://auth.example.com";
+	if (!str_eq(uri.scheme, STR("https")) && !str_eq(uri.scheme, STR("http")))
+		return "must start with https://";
+	if (str_eq(uri.scheme, STR("http")) && !is_loopback_host(uri.host))
+		return "must start with https://; http:// is for a loopback host only";
+	if (uri.has_query)
+		return "must not have a query";
+	return uri.has_fragment ? "must not have a fragment" : NULL;
 }

@@ -43,4 +43,16 @@ bool uri_is_absolute(struct str text);
  */
 NODISCARD enum reason uri_normalize(struct str text, struct arena *arena, struct str *normal);
 
+/* uri_has_server - a host, or an IPv6 address in brackets, then at most a port; no user name.
+ */
+bool uri_has_server(const struct uri *uri);
+
+/*
+ * uri_server_problem - what is wrong with a URL under which the server is known.
+ *
+ * It has a host, and may have a port and a path; http is for a loopback host only.  Returns
+ * NULL if nothing is wrong, else the end of a sentence that starts with the URL's name.
+ */
+const char *uri_server_problem(struct str text);
+
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The six paths from a client to the program: real web servers with the files of etc/ themselves."""
 
+import contextlib
 import functools
 import os
 import pwd
@@ -33,6 +34,7 @@ PACKAGES = {
     "redis-server": "redis-server",
     "strace": "strace",
     "unshare": "util-linux",
+    "systemd-analyze": "systemd",
     "mod_openssl.so": "lighttpd-mod-openssl",
 }
 
@@ -619,7 +621,9 @@ class Site:
         if not self.user:
             return
         for item in [path, *path.rglob("*")]:
-            os.chown(item, self.user.pw_uid, self.user.pw_gid, follow_symlinks=False)
+            # A program that runs already may have files that are gone again.
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(item, self.user.pw_uid, self.user.pw_gid, follow_symlinks=False)
 
     def install_program(self, directory):
         """The program at a place of its own, if wanted under a tool such as valgrind."""

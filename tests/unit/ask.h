@@ -38,7 +38,7 @@ static struct fixture fixture;
 static struct http_response response;
 static struct audit audit;
 static int64_t ask_now_s = NOW_S; /* when the request comes */
-static bool ask_degraded;         /* whether the newest configuration was rejected */
+static struct process_facts ask_process = { .pid = 4711, .version = "1.2.3" };
 
 static inline bool ask_same_name(const char *a, const char *b)
 {
@@ -80,7 +80,7 @@ static inline void ask_send_to(const struct ask *ask, const struct snapshot *sna
 		.variables = variables, .body = ask->body, .body_is_whole = !ask->cut_off
 	};
 	struct dispatch_input input = { snapshot, &request, &fixture.services, fixture.arena,
-		ask_now_s, ask_degraded };
+		ask_now_s, &ask_process };
 
 	snprintf(method, sizeof(method), "REQUEST_METHOD=%s",
 		ask->method ? ask->method : "POST");

@@ -557,17 +557,33 @@ static void test_warnings(void **state)
 
 static void test_unavailable(void **state)
 {
-	struct config *config = load_expecting(SERVER CLIENT "access_token: {reuse: 149}\n"
-							     "endpoints: {metrics: true}\n",
+	struct config *config = load_expecting(SERVER CLIENT "access_token: {reuse: 149}\n",
 		CONFIG_CHECK,
-		"oauth2.yaml:4:16: warning: \"reuse\" is not available in this version\n"
-		"oauth2.yaml:5:13: warning: \"metrics\" is not available in this version\n");
+		"oauth2.yaml:4:16: warning: \"reuse\" is not available in this version\n");
 	const struct snapshot *s = config_snapshot(config);
 
 	(void)state;
 	assert_non_null(s);
 	assert_int_equal(s->access_token.reuse_s, 149);
-	assert_true(s->metrics);
+	config_free(config);
+}
+
+static void test_metrics(void **state)
+{
+	struct config *config = load_expecting(SERVER CLIENT "endpoints: {metrics: true}\n",
+		CONFIG_CHECK,
+		"oauth2.yaml:4:13: warning: \"metrics\" without a state store are the numbers "
+		"of one process only; set \"state\"\n");
+
+	(void)state;
+	assert_true(config_snapshot(config)->metrics);
+	config_free(config);
+	config = load_expecting(SERVER CLIENT "state: redis://127.0.0.1:6379/0\n"
+					      "endpoints: {metrics: true}\n"
+					      "metrics: {allowed_ips: []}\n",
+		CONFIG_CHECK, "");
+	assert_true(config_snapshot(config)->metrics);
+	assert_int_equal(config_snapshot(config)->metrics_allowed_ips.count, 0);
 	config_free(config);
 }
 
@@ -1501,7 +1517,7 @@ static void test_example_with_all_on(void **state)
 			strstr(entry->text, "is not available in this version") == NULL)
 			fail_msg("line %u: %s", entry->line, entry->text);
 	}
-	assert_int_equal(diag_count(diag), 2); /* reuse and metrics */
+	assert_int_equal(diag_count(diag), 1); /* reuse */
 	assert_non_null(config_snapshot(config));
 	config_free(config);
 }
@@ -1517,6 +1533,7 @@ int main(void)
 		cmocka_unit_test(test_full_secrets),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_unavailable),
+		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_strong_client),
 		cmocka_unit_test(test_subjects),
 		cmocka_unit_test(test_defaults_with_a_store),

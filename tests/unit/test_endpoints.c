@@ -1070,7 +1070,7 @@ static void test_health(void **state)
 	CHECK_TEXT(response.body, STR("{\"status\":\"ok\"}"), "body");
 	CHECK_TEXT(ask_header("Cache-Control"), STR("no-store"), "body");
 	ask_check_headers("health");
-	ask_degraded = true;
+	ask_process.degraded = true;
 	ask_send(&ask);
 	CHECK_NUMBER(response.status, 200, "an older configuration");
 	CHECK_TEXT(response.body, STR("{\"status\":\"degraded\"}"), "an older configuration");
@@ -1081,7 +1081,7 @@ static void test_health(void **state)
 	CHECK(response.omit_body, "HEAD");
 	ask_send_to(&ask, NULL);
 	CHECK_NUMBER(response.status, 503, "no configuration");
-	ask_degraded = false;
+	ask_process.degraded = false;
 	ask_send_to(&ask, NULL);
 	CHECK_NUMBER(response.status, 503, "no configuration");
 	check_end();

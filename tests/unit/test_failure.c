@@ -10,6 +10,7 @@
 #include "jose/certificate.h"
 #include "jose/jwt.h"
 #include "oauth/dispatch.h"
+#include "oauth/meter.h"
 #include "oauth/mint.h"
 #include "util/diag.h"
 
@@ -735,6 +736,8 @@ static void test_snapshot(void **state)
 	EVP_PKEY_free(signing_key);
 }
 
+static const struct process_facts process = { .pid = 1, .version = "1.2.3" };
+
 /* A request; all of it is set by the tests below. */
 static const char *request_path;
 static struct str request_body;
@@ -753,7 +756,7 @@ static void send_request(void)
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S, false };
+		fixture.arena, NOW_S, &process };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 	struct jws_parts parts;
@@ -809,7 +812,7 @@ static void send_wrong_secret(void)
 		.body = STR(
 			"grant_type=client_credentials&client_id=SLOW&client_secret=wrong") };
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S, false };
+		fixture.arena, NOW_S, &process };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 
@@ -882,7 +885,7 @@ static void send_forged(void)
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S, false };
+		fixture.arena, NOW_S, &process };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 
@@ -1026,7 +1029,7 @@ static void send_token(void)
 		.variables = variables, .body = request_body, .body_is_whole = true
 	};
 	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
-		fixture.arena, NOW_S, false };
+		fixture.arena, NOW_S, &process };
 	struct http_response response = { 0 };
 	struct audit audit = { 0 };
 	bool hit;
@@ -1077,6 +1080,104 @@ static void test_dispatch_token(void **state)
 	close_signed();
 }
 
+static const struct netmask anybody = { .address.known = true };
+
+/* A counter that is looked for, and what it has. */
+struct value {
+	struct str name;
+	int64_t *value;
+};
+
+static void find_value(void *context, struct str name, int64_t value)
+{
+	const struct value *wanted = context;
+
+	if (str_eq(name, wanted->name))
+		*wanted->value = value;
+}
+
+/* The numbers of the store, as they are, or none of them. */
+static void send_metrics(void)
+{
+	const char *const variables[] = { "REQUEST_METHOD=GET", "PATH_INFO=/metrics",
+		"REMOTE_ADDR=127.0.0.1", NULL };
+	struct http_request request = { .variables = variables, .body_is_whole = true };
+	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
+		fixture.arena, NOW_S, &process };
+	struct http_response response = { 0 };
+	struct audit audit = { 0 };
+	bool hit;
+
+	/* Smaller than what is needed, so that it needs more. */
+	arena_free(fixture.arena);
+	input.arena = fixture.arena = arena_new(1024, 1048576);
+	assert_non_null(fixture.arena);
+	arm();
+	if (http_request_init(&request, fixture.arena) != REASON_NONE) {
+		CHECK(disarm(), "http_request_init");
+		return;
+	}
+	dispatch(&input, &response, &audit);
+	hit = disarm();
+	CHECK(response.status == 200 || (hit && response.status == 503),
+		"200, or a fault of the server");
+	CHECK_NUMBER(audit.status, response.status, "the log tells the same");
+	if (response.status != 200)
+		return;
+	bool is_whole = str_contains(
+		response.body, STR("\noauth2_tokens_issued_total{client_id=\"FAST\"} 7\n"));
+
+	CHECK(is_whole || (hit && str_contains(response.body, STR("left out"))),
+		"whole, or it says that it is not");
+	CHECK(!hit || plan.source == FAIL_LIBRARY ||
+			str_contains(response.body, STR("state_store_up 0")),
+		"what cannot be asked is not up");
+}
+
+/* Without memory for all that was kept, none of it is sent, and none lost. */
+static void catch_up(void)
+{
+	static const struct audit issued = {
+		.endpoint = "token", .client_id = TEXT("FAST"), .status = 200
+	};
+	struct meter_turn turn = { &fixture.services, &fixture.snapshot->clients, NULL, 0 };
+	const struct counter_step wanted = { STR("tokens_issued_total\tFAST"), 1 };
+	int64_t value = 0;
+
+	fixture.services.meter = meter_new();
+	turn.scratch = arena_new(64, 65536);
+	assert_true(fixture.services.meter && turn.scratch);
+	counters_clear(fixture.store->counters);
+	fixture.store->failure = REASON_STORE_UNREACHABLE;
+	meter_count_request(&turn, &issued, 1);
+	fixture.store->failure = REASON_NONE;
+	turn.now_us = 2000000;
+	arm();
+	meter_catch_up(&turn);
+	disarm();
+	meter_catch_up(&turn);
+	counters_each(
+		fixture.store->counters, find_value, &(struct value){ wanted.name, &value });
+	CHECK_NUMBER(value, 1, "counted once");
+	meter_free(fixture.services.meter);
+	fixture.services.meter = NULL;
+	arena_free(turn.scratch);
+}
+
+static void test_metrics(void **state)
+{
+	const struct counter_step step = { STR("tokens_issued_total\tFAST"), 7 };
+
+	(void)state;
+	open_signed();
+	fixture.snapshot->metrics = true;
+	fixture.snapshot->metrics_allowed_ips = (struct netmask_list){ &anybody, 1 };
+	assert_int_equal(counters_add(fixture.store->counters, &step), REASON_NONE);
+	walk_all(send_metrics, LIBRARY | CRYPTO);
+	walk_all(catch_up, LIBRARY);
+	close_signed();
+}
+
 static int tell_total(void **state)
 {
 	(void)state;
@@ -1102,6 +1203,7 @@ int main(void)
 		cmocka_unit_test(test_dispatch_dpop),
 		cmocka_unit_test(test_dispatch_certificate),
 		cmocka_unit_test(test_dispatch_token),
+		cmocka_unit_test(test_metrics),
 	};
 
 	json_set_alloc_funcs(jansson_malloc, free);

@@ -58,6 +58,12 @@ static void test_rows(void **state)
 		assert_non_null(info->name);
 		assert_non_null(info->description);
 		CHECK(info->name[0] != '\0', ids[i]);
+		CHECK(strcmp(info->id, ids[i]) == 0, ids[i]);
+		CHECK(strspn(info->id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+				strlen(info->id),
+			ids[i]);
+		CHECK(reason_is_store((enum reason)i) == (strncmp(ids[i], "STORE", 5) == 0),
+			ids[i]);
 		CHECK(str_is_visible(str_of(info->name)), ids[i]);
 		CHECK(is_description(str_of(info->description)), ids[i]);
 		if (i == REASON_NONE)

@@ -220,6 +220,47 @@ static void test_normalize_memory(void **state)
 	check_end();
 }
 
+/* A URL under which a server is known, and what is said of any other. */
+static void test_server(void **state)
+{
+	static const struct {
+		const char *text, *part; /* of the problem; NULL: there is none */
+	} cases[] = {
+		{ "https://auth.example.com", NULL },
+		{ "https://auth.example.com:8443/tenant/oauth2", NULL },
+		{ "https://[2001:db8::7]:443", NULL },
+		{ "http://localhost:8080/oauth2", NULL },
+		{ "http://127.8.9.10", NULL },
+		{ "http://[::1]:1", NULL },
+		{ "http://auth.example.com", "loopback" },
+		{ "http://localhost.example.com", "loopback" },
+		{ "http://127.0.0.1.example.com", "loopback" },
+		{ "http://127.0.0.1@auth.example.com", "must be a URL" },
+		{ "https://auth.example.com:0", "must be a URL" },
+		{ "https://auth.example.com:65536", "must be a URL" },
+		{ "https://auth.example.com:", "must be a URL" },
+		{ "https://[auth]", "must be a URL" },
+		{ "https:///oauth2", "must be a URL" },
+		{ "auth.example.com", "must be a URL" },
+		{ "", "must be a URL" },
+		{ "ftp://127.0.0.1", "https" },
+		{ "https://auth.example.com?a", "query" },
+		{ "https://auth.example.com#a", "fragment" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *problem = uri_server_problem(str_of(cases[i].text));
+
+		if (cases[i].part == NULL)
+			CHECK(problem == NULL, cases[i].text);
+		else
+			CHECK(str_contains(str_of(problem), str_of(cases[i].part)),
+				cases[i].text);
+	}
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -228,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_normalize),
 		cmocka_unit_test(test_no_normal_form),
 		cmocka_unit_test(test_normalize_memory),
+		cmocka_unit_test(test_server),
 	};
 
 	return cmocka_run_group_tests_name("uri", tests, NULL, NULL);
