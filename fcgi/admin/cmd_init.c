@@ -5,6 +5,7 @@
 #include "jose/key.h"
 #include "options.h"
 #include "output.h"
+#include "owner.h"
 #include "save.h"
 #include "util/clock.h"
 #include "util/filesystem.h"
@@ -318,12 +319,26 @@ static void undo(struct setup *setup)
 		rmdir(setup->path);
 }
 
+/* All of it belongs to whom the directory belongs to. */
+static int make_owned_items(struct setup *setup)
+{
+	struct owner owner;
+	enum reason reason = owner_become(&owner, setup->dir);
+
+	if (reason != REASON_NONE)
+		return output_reason(setup->path, reason);
+	int status = make_items(setup);
+
+	owner_return(&owner);
+	return status;
+}
+
 static int make_all(struct setup *setup)
 {
 	int status = open_directory(setup);
 
 	if (status == STATUS_DONE)
-		status = make_items(setup);
+		status = make_owned_items(setup);
 	if (status == STATUS_DONE)
 		status = check_result(setup);
 	if (status == STATUS_DONE)

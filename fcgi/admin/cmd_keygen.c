@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* keygen: a new private key in a new file. */
 #include "save.h"
+#include "config/file.h"
 #include "jose/jwk.h"
 #include "jose/key.h"
 #include "options.h"
 #include "output.h"
+#include "owner.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define PEM_SIZE 16384 /* bytes; RSA with 8192 bits takes 6.4 KiB */
 #define RSA_BITS 2048
@@ -36,6 +41,36 @@ static enum jose_alg choose_alg(const struct admin *admin, const char *name)
 	return JOSE_ALG_NONE;
 }
 
+/* The directory that the file is to be in; -1: errno says why. */
+static int open_directory(const char *path)
+{
+	char directory[PATH_MAX];
+	struct buf buf = buf_init(directory, sizeof(directory));
+
+	buf_str(&buf, file_directory(path));
+	buf_text(&buf, ".");
+	buf_char(&buf, '\0');
+	errno = ENAMETOOLONG;
+	return buf.overflow ? -1 : open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static enum reason save_owned(const char *path, struct str text)
+{
+	struct owner owner;
+	int dir = open_directory(path);
+
+	if (dir < 0)
+		return REASON_FILE_WRITE;
+	enum reason reason = owner_become(&owner, dir);
+
+	if (reason == REASON_NONE) {
+		reason = save_new(dir, path + file_directory(path).n, 0600, text);
+		owner_return(&owner);
+	}
+	close(dir);
+	return reason;
+}
+
 static enum reason save_key(struct admin *admin, EVP_PKEY *pkey, const char *path)
 {
 	char *text = arena_alloc(admin->arena, PEM_SIZE);
@@ -46,7 +81,7 @@ static enum reason save_key(struct admin *admin, EVP_PKEY *pkey, const char *pat
 	enum reason reason = key_write_pem(pkey, &pem);
 
 	if (reason == REASON_NONE)
-		reason = save_new(AT_FDCWD, path, 0600, buf_view(&pem));
+		reason = save_owned(path, buf_view(&pem));
 	return reason;
 }
 
