@@ -9,7 +9,10 @@
 #   make coverage      the unit tests, and what of lib/ they run (at least 90 % of the lines)
 #   make lint          style, layers, manuals, static analysis
 #   make bench         tokens a second, and what one CGI token costs
-#   make install       DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc; make uninstall
+#   make install       DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc DOCDIR=; make uninstall. Without root:
+#                      PREFIX=$HOME/oauth2-fcgi, its configuration is then below PREFIX/etc
+#   make deb           a Debian package: build/oauth2-fcgi_VERSION_ARCH.deb
+#   make deb-test HERE=1   as root: install this package on this machine, use, upgrade and purge it
 #   make dist          a source archive of the last commit
 #   make clean         remove build/
 #
@@ -17,10 +20,13 @@
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS PORT=8080 WERROR=1 SAN=1 COV=1 V=1 B=build
 
 VERSION    := 0.1.0
-PREFIX     ?= /usr/local
-SYSCONFDIR ?= /etc
+PREFIX     ?= $(or $(prefix),/usr/local)
+SYSCONFDIR ?= $(or $(sysconfdir),$(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc))
+DOCDIR     ?= $(or $(docdir),$(PREFIX)/share/doc/oauth2-fcgi)
 PKG_CONFIG ?= pkg-config
 PKGS       := libcrypto jansson yaml-0.1 lmdb hiredis
+# What oauth2-admin alone is linked with.
+ADMIN_PKGS := libcurl
 CFLAGS     ?= -O2 -g
 PORT       ?= 8080
 PYTHON     := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
@@ -38,8 +44,9 @@ INSTR      := --coverage -O0
 endif
 
 # pkg-config is asked once, and only when something is compiled: `make deps all` may install it.
-PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(ADMIN_PKGS)))$(PKG_CFLAGS)
 PKG_LIBS    = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
+ADMIN_LIBS  = $(eval ADMIN_LIBS := $(shell $(PKG_CONFIG) --libs $(ADMIN_PKGS)))$(ADMIN_LIBS)
 BASE_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -Ilib
 # Hidden symbols: a function of ours must not replace one that a library calls by the same name.
 ALL_CFLAGS  = $(BASE_CFLAGS) -MMD -MP -fPIE -fvisibility=hidden -fstack-protector-strong \
@@ -51,9 +58,10 @@ objs        = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
 LIB        := $(B)/libtoken.a
 LIB_OBJS   := $(call objs,lib/*/*.c)
 FCGI_OBJS  := $(call objs,fcgi/*.c)
-ADMIN_OBJS := $(call objs,fcgi/admin/*.c)
+TEXTS      := $(wildcard fcgi/admin/verifier/*)
+ADMIN_OBJS := $(call objs,fcgi/admin/*.c) $(B)/obj/texts.o
 TESTS      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-SOURCES    := $(wildcard lib/*/*.c fcgi/*.c fcgi/admin/*.c)
+SOURCES    := $(wildcard lib/*/*.c fcgi/*.c fcgi/admin/*.c) $(TEXTS)
 Q          := $(if $(V),,@)
 quote       = '$(subst ','\'',$(1))'
 remember    = printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
@@ -61,10 +69,12 @@ remember    = printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(
 # Goals that all others wait for, also with -j; and the groups of packages that deps is for.
 FIRST      := $(filter deps clean,$(MAKECMDGOALS))
 NEEDS      := build run \
-              $(if $(filter test unit vectors coverage valgrind,$(MAKECMDGOALS)),test) \
+              $(if $(filter test unit vectors coverage valgrind deb-test,$(MAKECMDGOALS)),test) \
+              $(if $(filter deb deb-test,$(MAKECMDGOALS)),deb) \
               $(filter valgrind lint bench,$(MAKECMDGOALS))
 
-.PHONY: all deps run test unit vectors valgrind coverage lint bench install uninstall dist clean help FORCE
+.PHONY: all deps run test unit vectors valgrind coverage lint bench install uninstall deb deb-test dist clean \
+        help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/oauth2.fcgi $(B)/oauth2-admin
@@ -74,7 +84,7 @@ $(B)/oauth2.fcgi: $(FCGI_OBJS) $(LIB) $(B)/flags $(B)/sources
 	@echo $@
 
 $(B)/oauth2-admin: $(ADMIN_OBJS) $(LIB) $(B)/flags $(B)/sources
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(ADMIN_OBJS) $(LIB) $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(ADMIN_OBJS) $(LIB) $(LIBS) $(ADMIN_LIBS)
 	@echo $@
 
 $(LIB): $(LIB_OBJS) $(B)/sources
@@ -83,6 +93,13 @@ $(LIB): $(LIB_OBJS) $(B)/sources
 $(B)/obj/%.o: %.c $(B)/flags | $(FIRST)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(B)/texts.c: $(TEXTS) etc/make/texts.sh $(B)/sources
+	$(Q)sh etc/make/texts.sh $(TEXTS) >$@
+
+$(B)/obj/texts.o: $(B)/texts.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ifcgi/admin -c -o $@ $<
 
 # tests/unit/test_X.flags, if it is there: what this program is linked with in addition.
 $(TESTS) $(B)/tests/vectors: $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wildcard tests/unit/*.flags)
@@ -93,8 +110,8 @@ $(TESTS) $(B)/tests/vectors: $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wild
 $(B)/flags: FORCE | $(FIRST)
 	@mkdir -p $(@D) && test -w $(@D) || \
 		{ echo "make: no right to write in $(@D); take another directory: make B=/tmp/oauth2-fcgi" >&2; exit 1; }
-	@command -v $(firstword $(CC)) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) || \
-		{ echo "make: $(firstword $(CC)), pkg-config or one of $(PKGS) is missing; type: make deps" >&2; exit 1; }
+	@command -v $(firstword $(CC)) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) $(ADMIN_PKGS) || \
+		{ echo "make: $(firstword $(CC)), pkg-config or one of $(PKGS) $(ADMIN_PKGS) is missing; type: make deps" >&2; exit 1; }
 	@$(call remember,$(CC) $(ALL_CFLAGS) $(LDFLAGS))
 
 $(B)/sources: FORCE $(B)/flags | $(FIRST)
@@ -135,27 +152,20 @@ lint: all
 bench: all | $(FIRST)
 	@$(PYTHON) tests/bench/bench.py --build $(B)
 
-DOC        := $(PREFIX)/share/doc/oauth2-fcgi
-MAN        := $(PREFIX)/share/man
-EXAMPLES    = $(shell find etc -type f -not -path 'etc/man/*' -not -path 'etc/make/*')
+set_places  = DESTDIR=$(call quote,$(DESTDIR)) PREFIX=$(call quote,$(PREFIX)) DOCDIR=$(call quote,$(DOCDIR)) \
+              SYSCONFDIR=$(call quote,$(SYSCONFDIR)) sh etc/make/install.sh
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/bin
-	install $(B)/oauth2.fcgi $(DESTDIR)$(PREFIX)/libexec/
-	install $(B)/oauth2-admin $(DESTDIR)$(PREFIX)/bin/
-	install -d $(DESTDIR)$(MAN)/man1 $(DESTDIR)$(MAN)/man5 $(DESTDIR)$(MAN)/man8
-	install -m 644 etc/man/oauth2-admin.1 $(DESTDIR)$(MAN)/man1/
-	install -m 644 etc/man/oauth2.yaml.5 $(DESTDIR)$(MAN)/man5/
-	install -m 644 etc/man/oauth2.fcgi.8 $(DESTDIR)$(MAN)/man8/
-	$(Q)for f in $(EXAMPLES:etc/%=%); do \
-		mode=644; test ! -x etc/$$f || mode=755; \
-		install -D -m $$mode etc/$$f $(DESTDIR)$(DOC)/$$f || exit 1; done
+	@$(set_places) install $(call quote,$(B))
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/libexec/oauth2.fcgi $(DESTDIR)$(PREFIX)/bin/oauth2-admin \
-		$(DESTDIR)$(MAN)/man1/oauth2-admin.1 $(DESTDIR)$(MAN)/man5/oauth2.yaml.5 \
-		$(DESTDIR)$(MAN)/man8/oauth2.fcgi.8
-	rm -rf $(DESTDIR)$(DOC)
+	@$(set_places) uninstall
+
+deb: | $(FIRST)
+	@VERSION=$(VERSION) sh etc/make/deb.sh $(call quote,$(B))
+
+deb-test: | $(FIRST)
+	@VERSION=$(VERSION) HERE=$(HERE) sh tests/package/test.sh
 
 dist:
 	@mkdir -p $(B)

@@ -17,6 +17,7 @@ build    libyaml-dev           library yaml-0.1          libyaml, with headers
 build    libjansson-dev        library jansson           jansson, with headers
 build    liblmdb-dev           library lmdb              LMDB, with headers
 build    libhiredis-dev        library hiredis           hiredis 0.14 or later, with headers
+build    libcurl4-openssl-dev  library libcurl         libcurl, with headers
 build    libcrypt-dev          header crypt.h            libxcrypt (crypt_r with yescrypt), with headers
 run      lighttpd              command lighttpd          lighttpd
 run      curl                  command curl              curl
@@ -25,10 +26,14 @@ test     libcmocka-dev         header cmocka.h           cmocka, with headers
 test     nginx-light           command nginx             nginx
 test     apache2               command apache2           Apache httpd 2.4
 test     libapache2-mod-fcgid  apache mod_fcgid.so       its module mod_fcgid
+test     libapache2-mod-oauth2 apache mod_oauth2.so      its module mod_oauth2
+test     libapache2-mod-auth-openidc apache mod_auth_openidc.so its module mod_auth_openidc
+test     libnginx-mod-http-js  nginx ngx_http_js_module.so nginx's module njs, for http
 test     lighttpd-mod-openssl  lighttpd mod_openssl.so   lighttpd's module mod_openssl
 test     redis-server          command redis-server      Redis
 test     strace                command strace            strace
 test     mandoc               command mandoc            mandoc
+test     systemd               command systemd-analyze   systemd-analyze, of systemd
 test     openssl               command openssl           the openssl command
 test     python3               file /usr/bin/python3     Python 3 as /usr/bin/python3
 test     python3-pytest        python pytest             its module pytest
@@ -36,6 +41,8 @@ test     python3-requests      python requests           its module requests
 test     python3-jwcrypto      python jwcrypto           its module jwcrypto
 test     python3-authlib       python authlib            its module authlib
 test     python3-yaml          python yaml               its module yaml
+deb      debhelper             command dh                debhelper
+deb      dpkg-dev              command dpkg-buildpackage the tools of Debian packages
 valgrind valgrind              command valgrind          valgrind
 lint     clang                 command clang             clang
 lint     clang-format          command clang-format      clang-format
@@ -58,6 +65,7 @@ is_there() {
     header) printf '#include <%s>\n' "$2" | cc -D_GNU_SOURCE -E -x c - ;;
     library) pkg-config --exists "$2" ;;
     apache) ls /usr/lib/apache2/modules/"$2" || ls /usr/lib*/httpd/modules/"$2" ;;
+    nginx) ls /usr/lib*/nginx/modules/"$2" ;;
     lighttpd) ls /usr/lib*/lighttpd/"$2" ;;
     python) /usr/bin/python3 -c "import $2" ;;
     file) test -x "$2" ;;

@@ -73,5 +73,7 @@ command_function cmd_revoke;
 command_function cmd_state;
 command_function cmd_export;
 command_function cmd_expiring;
+command_function cmd_selftest;
+command_function cmd_verifier;
 
 #endif

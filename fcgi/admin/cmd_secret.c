@@ -8,8 +8,6 @@
 
 #include <stdio.h>
 
-#define LINE_SIZE 4096 /* bytes: what a terminal gives at once */
-#define SECRET_MAX 511 /* bytes: crypt(3)'s limit */
 #define HASH_SIZE 512
 
 static int print_generated(const struct admin *admin)
@@ -51,26 +49,18 @@ static int print_hash(const struct admin *admin, struct str secret)
 
 static int check_and_hash(const struct admin *admin, const struct buf *line)
 {
-	struct str secret = buf_view(line);
+	const char *problem = input_secret_problem(line);
 
-	if (str_has(secret, '\n'))
-		return output_fail("standard input has more than one line; "
-				   "the secret must stand alone in it");
-	if (line->overflow || secret.n > SECRET_MAX)
-		return output_fail("the secret is too long: at most %d characters", SECRET_MAX);
-	if (secret.n == 0)
-		return output_fail("the secret is empty");
-	if (!str_is_visible(secret))
-		return output_fail("the secret has characters that a client_secret cannot "
-				   "have: use printable ASCII (RFC 6749 appendix A.2)");
-	return print_hash(admin, secret);
+	if (problem != NULL)
+		return output_fail("%s", problem);
+	return print_hash(admin, buf_view(line));
 }
 
 int cmd_hash_secret(struct admin *admin, int argc, char **argv)
 {
 	int status;
 	bool generated = false;
-	char text[LINE_SIZE];
+	char text[INPUT_LINE_SIZE];
 	struct buf line = buf_init(text, sizeof(text));
 	const struct option options[] = {
 		{ "--generate", NULL, "make a secret of 256 random bits; print it and its hash",

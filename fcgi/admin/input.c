@@ -10,6 +10,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define SECRET_MAX 511 /* bytes: crypt(3)'s limit */
+
 /* A terminal whose echo is off, and the signals that must not leave it so. */
 struct silence {
 	struct termios before;
@@ -148,6 +150,23 @@ enum reason input_secret(const char *prompt, struct buf *buf)
 	}
 	cut_line_end(buf);
 	return reason;
+}
+
+const char *input_secret_problem(const struct buf *line)
+{
+	struct str secret = buf_view(line);
+
+	if (str_has(secret, '\n'))
+		return "standard input has more than one line; "
+		       "the secret must stand alone in it";
+	if (line->overflow || secret.n > SECRET_MAX)
+		return "the secret is too long: at most 511 characters";
+	if (secret.n == 0)
+		return "the secret is empty";
+	if (!str_is_visible(secret))
+		return "the secret has characters that a client_secret cannot "
+		       "have: use printable ASCII (RFC 6749 appendix A.2)";
+	return NULL;
 }
 
 enum reason input_all(struct buf *buf)

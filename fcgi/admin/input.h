@@ -7,6 +7,8 @@
 #include "util/buf.h"
 #include "util/reason.h"
 
+#define INPUT_LINE_SIZE 4096 /* bytes: what a terminal gives at once */
+
 /*
  * input_secret - append one line without its end; from a terminal unseen, after the prompt.
  *
@@ -17,6 +19,11 @@
  * sets buf->overflow.
  */
 NODISCARD enum reason input_secret(const char *prompt, struct buf *buf);
+
+/* input_secret_problem - why what was read is no client's secret, as a sentence; NULL: it is
+ * one.
+ */
+const char *input_secret_problem(const struct buf *line);
 
 /* input_all - append everything up to the end.  Returns as input_secret does. */
 NODISCARD enum reason input_all(struct buf *buf);

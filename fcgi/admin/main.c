@@ -5,10 +5,10 @@
 #include "output.h"
 #include "util/clock.h"
 #include "util/secret.h"
+#include "wiped.h"
 
 #include <fcntl.h>
 #include <jansson.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +55,10 @@ static const struct command commands[] = {
 		"Write the JWKS and the metadata as static files" },
 	{ "expiring", cmd_expiring, "[--within T] [--keys-older-than T] [--json]",
 		"List what expires soon: secrets, certificates, old keys" },
+	{ "selftest", cmd_selftest, "URL [--client ID [--scope S]] [--ca FILE] [--json]",
+		"Test a running endpoint, and say what to change where" },
+	{ "verifier", cmd_verifier, "[NAME] [--audience AUD] [--scope S] [--json]",
+		"Print a configuration for an API that takes the tokens" },
 };
 
 static const struct command *find_command(struct str name)
@@ -137,14 +141,6 @@ static void fill_standard_descriptors(void)
 	}
 }
 
-/* What jansson keeps may be a new secret. */
-static void free_wiped(void *p)
-{
-	if (p != NULL)
-		secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
 /* No core dumps, no files for others; a write that fails is an error, not a signal. */
 static void prepare_process(void)
 {
@@ -156,7 +152,8 @@ static void prepare_process(void)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	json_set_alloc_funcs(malloc, free_wiped);
+	/* What jansson keeps may be a new secret. */
+	json_set_alloc_funcs(malloc, wiped_free);
 }
 
 static const char *default_config(void)

@@ -198,6 +198,11 @@ static enum reason make_claims(const struct snapshot *snapshot, const struct gra
 	return json.overflow ? REASON_MEMORY : REASON_NONE;
 }
 
+const char *mint_type(enum token_profile profile)
+{
+	return profile_types[profile];
+}
+
 enum reason mint_claims(const struct snapshot *snapshot, const struct grant *grant,
 	int64_t now_s, random_source *random, struct arena *arena, struct token *token)
 {

@@ -18,6 +18,9 @@ struct token {
 	int64_t expires_s;
 };
 
+/* mint_type - the header's typ in this profile. */
+const char *mint_type(enum token_profile profile);
+
 /*
  * mint_claims - build header and claims (interface §4.1, §4.2; RFC 9068 §2).
  *

@@ -34,7 +34,7 @@ import rawfcgi as raw
 DONE, FAILED, USAGE = 0, 1, 2
 COMMANDS = ["init", "check", "keygen", "rotate", "hash-secret", "list-clients", "add-client",
             "disable-client", "enable-client", "remove-client", "add-secret", "remove-secret", "token", "explain",
-            "inspect", "revoke", "state", "export", "expiring"]
+            "inspect", "revoke", "state", "export", "expiring", "selftest", "verifier"]
 CLIENT = "first-client"
 
 # One of everything that decides something about a token. Tests count on the line numbers.

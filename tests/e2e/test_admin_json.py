@@ -44,7 +44,7 @@ def stamp(seconds):
 
 
 @pytest.mark.parametrize("command", ["init", "check", "keygen", "hash-secret", "list-clients", "token", "explain",
-                                     "inspect", "revoke", "state", "export", "expiring"])
+                                     "inspect", "revoke", "state", "export", "expiring", "selftest"])
 def test_help_names_json(admin, command):
     output = admin.good(command, "--help")
     assert re.search(r"^  --json  ", output, re.M)
