@@ -9,7 +9,7 @@ for file in $(find lib fcgi -name '*.[ch]' -o -name '*.def' | sort); do
         { echo "$file:1: no SPDX line"; bad=1; }
 done
 # Not those of etc/shared-hosting: users copy them and make them their own.
-for file in $(find tests etc/make -name '*.[ch]' -o -name '*.py' -o -name '*.sh' | sort) .ci/run; do
+for file in $(find tests etc/make etc/debian -name '*.[ch]' -o -name '*.py' -o -name '*.sh' | sort) .ci/run; do
     head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' ||
         { echo "$file:1: no SPDX line"; bad=1; }
 done
