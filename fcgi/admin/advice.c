@@ -84,8 +84,6 @@ static const struct {
 		"/etc/oauth2-fcgi/oauth2.yaml\",",
 		NULL },
 
-	{ ADVICE_LOAD, SERVER_PROGRAM, CHANGE, "what oauth2-admin check reports", NULL },
-
 	{ ADVICE_PATH, SERVER_APACHE, CHANGE,
 		"Alias \"/oauth2\" \"/usr/local/libexec/oauth2.fcgi\"", NULL },
 	{ ADVICE_PATH, SERVER_APACHE, CHANGE, PROXY_PASS("/oauth2"), NULL },
@@ -235,8 +233,10 @@ static void write_row(struct buf *buf, size_t row, struct str line)
 	buf_text(buf, servers[rows[row].server].name);
 	buf_char(buf, ' ');
 	buf_text(buf, rows[row].verb);
-	buf_text(buf, ": ");
+	/* So that it can be copied: many lines end in ";" themselves. */
+	buf_text(buf, ": `");
 	buf_str(buf, line.n > 0 ? line : str_of(rows[row].line));
+	buf_char(buf, '`');
 }
 
 void advice_write(struct buf *buf, enum advice advice, struct str server, struct str line)

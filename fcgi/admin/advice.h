@@ -14,7 +14,6 @@ enum advice {
 	ADVICE_ROUTE,
 	ADVICE_FORBIDDEN,
 	ADVICE_START,
-	ADVICE_LOAD,
 	ADVICE_PATH,
 	ADVICE_METHOD,
 	ADVICE_HTTPS,
@@ -42,10 +41,10 @@ enum advice {
 };
 
 /*
- * advice_write - append "in FILE of SERVER add: LINE", for the web server that a Server header
- * names, or for all of them if it names none that is known.
+ * advice_write - append "in FILE of SERVER add: `LINE`", for the web server that a Server
+ * header names, or for all of them if it names none that is known.
  *
- * line  in the place of the table's own; empty: that
+ * line  in the place of the table's own, no backquote in it; empty: that
  */
 void advice_write(struct buf *buf, enum advice advice, struct str server, struct str line);
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* verifier: a configuration for those who get the tokens. */
+#include "config/quote.h"
 #include "oauth/mint.h"
 #include "options.h"
 #include "output.h"
 #include "template.h"
+#include "util/netmask.h"
 #include "util/uri.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #define TEXT_SIZE ((size_t)256 << 10)
@@ -30,6 +33,7 @@ struct target {
 	unsigned algs;   /* JOSE_ALG_BIT of those that it verifies */
 	bool only_https; /* it fetches nothing by http */
 	bool asks;       /* it needs the introspection endpoint */
+	bool for_all;    /* it is the same for all APIs */
 };
 
 enum value_name {
@@ -49,6 +53,8 @@ enum value_name {
 	VALUE_CIAM,
 	VALUE_RFC9068,
 	VALUE_TLS,
+	VALUE_SNI,
+	VALUE_SAN_TYPE,
 	VALUE__MAX,
 };
 
@@ -69,30 +75,33 @@ static const char *const value_names[VALUE__MAX] = {
 	[VALUE_CIAM] = "ciam",
 	[VALUE_RFC9068] = "rfc9068",
 	[VALUE_TLS] = "tls",
+	[VALUE_SNI] = "sni",
+	[VALUE_SAN_TYPE] = "san_type",
 };
 
 static const struct target targets[] = {
 	{ "apache-oauth2", "/etc/apache2/conf-available/oauth2-api.conf",
 		"Apache, by mod_oauth2 and the published keys", QUOTES_APACHE, COMMON_ALGS,
-		false, false },
+		false, false, false },
 	{ "apache-openidc", "/etc/apache2/conf-available/oauth2-api.conf",
 		"Apache, by mod_auth_openidc and the published keys", QUOTES_OPENIDC,
-		COMMON_ALGS, true, false },
+		COMMON_ALGS, true, false, false },
 	{ "nginx-njs", "/etc/nginx/conf.d/oauth2-api.conf",
 		"nginx, by njs and the published keys; needs nginx-script", QUOTES_NGINX,
-		COMMON_ALGS, false, false },
+		COMMON_ALGS, false, false, false },
 	{ "nginx-introspection", "/etc/nginx/conf.d/oauth2-api.conf",
 		"nginx, by asking the issuer about each token; needs nginx-script",
-		QUOTES_NGINX, ALL_ALGS, false, true },
+		QUOTES_NGINX, ALL_ALGS, false, true, false },
 	{ "nginx-script", "/etc/nginx/oauth2-api.js", "the njs script of these two",
-		QUOTES_JSON, ALL_ALGS, false, false },
+		QUOTES_JSON, ALL_ALGS, false, false, true },
 	{ "envoy", "/etc/envoy/envoy.yaml", "Envoy, by its filters jwt_authn and rbac",
-		QUOTES_JSON, ALL_ALGS, false, false },
+		QUOTES_JSON, ALL_ALGS, false, false, false },
 	{ "spring-boot", "src/main/resources/application.yaml",
-		"Spring Boot; needs spring-boot-java", QUOTES_JSON, COMMON_ALGS, false, false },
+		"Spring Boot; needs spring-boot-java", QUOTES_JSON, COMMON_ALGS, false, false,
+		false },
 	{ "spring-boot-java", "src/main/java/com/example/ApiSecurity.java",
 		"the SecurityFilterChain of spring-boot", QUOTES_JSON, COMMON_ALGS, false,
-		false },
+		false, false },
 };
 
 #define TARGET_COUNT (sizeof(targets) / sizeof(targets[0]))
@@ -140,13 +149,11 @@ static int refuse_target(const struct admin *admin, const char *name)
 
 	for (size_t i = 0; i < TARGET_COUNT; i++)
 		names[i] = str_of(targets[i].name);
-	struct str nearest = diag_nearest(str_of(name), names, TARGET_COUNT);
+	struct quote nearest = quote_suggestion(str_of(name), names, TARGET_COUNT);
 
-	if (nearest.n == 0)
-		return output_misuse(admin,
-			"unknown name \"%s\"; \"oauth2-admin verifier\" lists them", name);
-	return output_misuse(admin, "unknown name \"%s\"; did you mean \"%.*s\"?", name,
-		(int)nearest.n, nearest.p);
+	return output_misuse(admin, "unknown name %s%s", quote_of(str_of(name)).text,
+		nearest.text[0] != '\0' ? nearest.text
+					: "; \"oauth2-admin verifier\" lists them");
 }
 
 static int refuse_scope(const struct verifier *v)
@@ -159,13 +166,8 @@ static int refuse_scope(const struct verifier *v)
 		return output_reason("scopes", REASON_MEMORY);
 	for (size_t i = 0; i < scopes->count; i++)
 		names[i] = scopes->items[i].token;
-	struct str nearest = diag_nearest(v->scope, names, scopes->count);
-
-	if (nearest.n == 0)
-		return output_fail("%s: there is no scope \"%.*s\"", v->admin->config_path,
-			(int)v->scope.n, v->scope.p);
-	return output_fail("%s: there is no scope \"%.*s\"; did you mean \"%.*s\"?",
-		v->admin->config_path, (int)v->scope.n, v->scope.p, (int)nearest.n, nearest.p);
+	return output_fail("%s: there is no scope %s%s", v->admin->config_path,
+		quote_of(v->scope).text, quote_suggestion(v->scope, names, scopes->count).text);
 }
 
 /* The scope that the API asks for: the one that is named, or the only one that there is. */
@@ -176,14 +178,13 @@ static const struct scope *choose_scope(struct verifier *v, const char *wanted, 
 	*status = STATUS_DONE;
 	if (wanted == NULL && scopes->count == 0)
 		*status = output_fail(
-			"%s: there is no scope that the API could ask for; define one "
-			"below \"scopes\"",
+			"%s: there is no scope that the API could ask for; define one below "
+			"\"scopes\"",
 			v->admin->config_path);
 	if (wanted == NULL && scopes->count > 1)
 		*status = output_misuse(v->admin,
-			"--scope is missing: the configuration has %zu scopes, and the API has "
-			"to "
-			"ask for one of them",
+			"--scope is missing: the configuration has %zu scopes, and the API "
+			"has to ask for one of them",
 			scopes->count);
 	if (*status != STATUS_DONE)
 		return NULL;
@@ -206,15 +207,12 @@ static int choose_audience(struct verifier *v, const char *wanted, const struct 
 		return output_misuse(v->admin,
 			"--audience is missing: neither the scope nor access_token names an "
 			"audience, so that the aud of a token is its client's id, and the API "
-			"could "
-			"not tell its tokens from others'; set \"audience\" of the scope, or "
-			"give "
-			"--audience CLIENT_ID for the API of one client");
+			"could not tell its tokens from others'; set \"audience\" of the "
+			"scope, or give --audience CLIENT_ID for the API of one client");
 	if (wanted == NULL && scope->audience.n == 0 && configured.count > 1)
 		return output_misuse(v->admin,
-			"--audience is missing: access_token.audience has %zu, and the API is "
-			"one "
-			"of them",
+			"--audience is missing: access_token.audience has %zu, and the API "
+			"is one of them",
 			configured.count);
 	if (wanted != NULL)
 		v->audience = str_of(wanted);
@@ -223,7 +221,8 @@ static int choose_audience(struct verifier *v, const char *wanted, const struct 
 	return STATUS_DONE;
 }
 
-/* The profiles of those who may get the scope; without any, the general one. */
+/* The profiles of those who may get the scope, or any if it is NULL; without any such, the
+ * general one. */
 static void find_profiles(struct verifier *v, const struct scope *scope)
 {
 	const struct client_table *clients = &v->snapshot->clients;
@@ -232,7 +231,8 @@ static void find_profiles(struct verifier *v, const struct scope *scope)
 	for (size_t i = 0; i < clients->count; i++) {
 		const struct client *client = &clients->items[i];
 
-		if (scope_list_has(client->scopes, scope))
+		if (scope == NULL ? client->scopes.count > 0
+				  : scope_list_has(client->scopes, scope))
 			v->profiles |= 1U << (client->has_profile ? client->profile : general);
 	}
 	if (v->profiles == 0)
@@ -259,11 +259,11 @@ static int check_target(const struct verifier *v)
 
 		if ((target->algs & JOSE_ALG_BIT(key->alg)) == 0)
 			return output_fail(
-				"%s cannot verify %s, which the key \"%.*s\" is for; "
-				"sign with a key for RS256 or ES256, or use "
-				"\"nginx-introspection\" or \"envoy\"",
-				target->name, alg_info(key->alg)->name, (int)key->kid.n,
-				key->kid.p);
+				"%s cannot verify %s, which the key %s is for; sign with a key "
+				"for RS256 or ES256, or use \"nginx-introspection\" or "
+				"\"envoy\"",
+				target->name, alg_info(key->alg)->name,
+				quote_of(key->kid).text);
 	}
 	if (target->only_https && !str_starts(snapshot->base_url, STR("https:")))
 		return output_fail(
@@ -375,16 +375,24 @@ static int set_types(struct verifier *v)
 	return set_list(v, VALUE_TYPES_TEXT, VALUE_TYPES, buf_view(&buf));
 }
 
-/* Whom to connect to for the keys. */
+/* Whom to connect to for the keys: a name, or an address in the form that has no other. */
 static int set_host(struct verifier *v)
 {
 	struct uri uri;
+	struct netaddr address;
+	char text[INET6_ADDRSTRLEN];
 
 	if (!uri_parse(v->snapshot->base_url, &uri))
 		return output_reason("base_url", REASON_URI_SYNTAX);
 	bool tls = str_eq_nocase(uri.scheme, STR("https"));
+	bool named = !netaddr_parse(uri.host, &address);
 
+	if (str_has(uri.host, ':') &&
+		inet_ntop(AF_INET6, address.bytes, text, sizeof(text)) != NULL)
+		uri.host = str_of(text);
 	v->values[VALUE_TLS].holds = tls;
+	v->values[VALUE_SNI].holds = tls && named;
+	v->values[VALUE_SAN_TYPE].text = named ? STR("DNS") : STR("IP_ADDRESS");
 	v->values[VALUE_ISSUER_PORT].text = uri.port.n > 0
 						    ? uri.port
 						    : str_of(tls ? HTTPS_PORT : HTTP_PORT);
@@ -446,14 +454,28 @@ static int print_filled(struct verifier *v)
 	return print_text(v, buf_view(&buf));
 }
 
-static int make(struct verifier *v, const char *audience, const char *wanted_scope)
+/* The scope and the audience, but for what has neither. */
+static int choose_api(struct verifier *v, const char *audience, const char *wanted_scope,
+	const struct scope **scope)
 {
 	int status;
-	const struct scope *scope = choose_scope(v, wanted_scope, &status);
 
-	if (scope == NULL)
-		return status;
-	status = choose_audience(v, audience, scope);
+	*scope = NULL;
+	if (v->target->for_all && (audience != NULL || wanted_scope != NULL))
+		return output_misuse(v->admin,
+			"%s is the same for all APIs, and takes no --scope and no --audience",
+			v->target->name);
+	if (v->target->for_all)
+		return STATUS_DONE;
+	*scope = choose_scope(v, wanted_scope, &status);
+	return *scope == NULL ? status : choose_audience(v, audience, *scope);
+}
+
+static int make(struct verifier *v, const char *audience, const char *wanted_scope)
+{
+	const struct scope *scope;
+	int status = choose_api(v, audience, wanted_scope, &scope);
+
 	if (status == STATUS_DONE)
 		status = check_target(v);
 	if (status != STATUS_DONE)

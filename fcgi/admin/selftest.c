@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define QUOTE_MAX 160   /* bytes of the server's text that are shown */
-#define SIZE_MOST 65536 /* bytes of the largest body that the program reads */
+#define QUOTE_MAX 160 /* bytes of the server's text that are shown */
 #define PLAIN_LIMIT_MS 4000
 #define FORM "Content-Type: application/x-www-form-urlencoded"
 #define GRANT STR_CONST("grant_type=client_credentials")
@@ -22,24 +21,6 @@
 
 /* Completes a request.  Returns false: out of memory. */
 typedef bool fill_function(struct selftest *run, struct web_request *request);
-
-/* The parts as one text in the arena, with a NUL behind it.  NULL: out of memory. */
-static const char *join(struct selftest *run, const struct str *parts, size_t part_count)
-{
-	size_t size = 1;
-
-	for (size_t i = 0; i < part_count; i++)
-		size += parts[i].n;
-	char *p = arena_alloc(run->arena, size);
-
-	if (p == NULL)
-		return NULL;
-	struct buf buf = buf_init(p, size);
-
-	for (size_t i = 0; i < part_count; i++)
-		buf_str(&buf, parts[i]);
-	return p;
-}
 
 static struct str without_slash(struct str url)
 {
@@ -70,7 +51,7 @@ static bool fill_plain(struct selftest *run, struct web_request *request)
 	if (uri.port.n > 0)
 		host.n -= uri.port.n + 1;
 	request->limit_ms = PLAIN_LIMIT_MS;
-	request->url = join(
+	request->url = selftest_join(
 		run, (struct str[]){ STR("http://"), host, uri.path, TOKEN_TAIL }, 4);
 	return request->url != NULL;
 }
@@ -83,7 +64,7 @@ static const char *oauth_url(struct selftest *run, struct str issuer)
 	issuer = without_slash(issuer);
 	if (!uri_parse(issuer, &uri))
 		return NULL;
-	return join(run,
+	return selftest_join(run,
 		(struct str[]){
 			str_upto(issuer, issuer.n - uri.path.n), STR(ROOT_OAUTH), uri.path },
 		3);
@@ -98,7 +79,7 @@ static bool fill_issuer_oauth(struct selftest *run, struct web_request *request)
 /* OpenID Connect Discovery 1.0 §4: behind the issuer's path. */
 static bool fill_issuer_openid(struct selftest *run, struct web_request *request)
 {
-	request->url = join(run,
+	request->url = selftest_join(run,
 		(struct str[]){ without_slash(selftest_issuer(run)), STR(ROOT_OPENID) }, 2);
 	return request->url != NULL;
 }
@@ -108,9 +89,10 @@ static bool fill_jwks(struct selftest *run, struct web_request *request)
 {
 	struct str url = json_text(selftest_ask(run, PROBE_METADATA)->json, "jwks_uri");
 
-	request->url = selftest_may_ask(run, url)
-			       ? join(run, &url, 1)
-			       : join(run, (struct str[]){ run->base, STR("/jwks") }, 2);
+	request->url = selftest_url_problem(run, url) == NULL
+			       ? selftest_join(run, &url, 1)
+			       : selftest_join(
+					 run, (struct str[]){ run->base, STR("/jwks") }, 2);
 	return request->url != NULL;
 }
 
@@ -120,7 +102,7 @@ static bool add_etag(struct selftest *run, struct web_request *request, enum pro
 
 	web_header(&selftest_ask(run, probe)->web, "ETag", &etag);
 	return add_header(
-		request, join(run, (struct str[]){ STR("If-None-Match: "), etag }, 2));
+		request, selftest_join(run, (struct str[]){ STR("If-None-Match: "), etag }, 2));
 }
 
 static bool fill_jwks_known(struct selftest *run, struct web_request *request)
@@ -141,18 +123,13 @@ static bool fill_jwks_gzip_known(struct selftest *run, struct web_request *reque
 /* RFC 6749 §2.3.1 and appendix B: what is not letter or digit is percent-encoded. */
 static void write_encoded(struct buf *buf, struct str s)
 {
-	static const char digits[] = "0123456789ABCDEF";
-
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) {
+		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
 			buf_char(buf, s.p[i]);
-			continue;
-		}
-		buf_char(buf, '%');
-		buf_char(buf, digits[c >> 4]);
-		buf_char(buf, digits[c & 15]);
+		else
+			uri_escape(buf, c);
 	}
 }
 
@@ -172,17 +149,6 @@ static void write_base64(struct buf *buf, struct str s)
 		buf_char(buf, '=');
 }
 
-/* What a server may repeat of what it was sent, and nobody must see. */
-static void hide(struct selftest *run, struct str pair, struct str coded)
-{
-	struct str encoded = pair, id;
-
-	str_cut(&encoded, ':', &id);
-	run->hidden[0] = run->secret;
-	run->hidden[1] = encoded;
-	run->hidden[2] = coded;
-}
-
 static bool add_basic(
 	struct selftest *run, struct web_request *request, struct str id, struct str secret)
 {
@@ -198,11 +164,7 @@ static bool add_basic(
 	buf_char(&pair, ':');
 	write_encoded(&pair, secret);
 	buf_text(&header, "Authorization: Basic ");
-	size_t start = header.n;
-
 	write_base64(&header, buf_view(&pair));
-	if (secret.p == run->secret.p)
-		hide(run, buf_view(&pair), str_from(buf_view(&header), start));
 	return add_header(request, header_p);
 }
 
@@ -213,7 +175,7 @@ static bool fill_basic(struct selftest *run, struct web_request *request)
 
 static bool fill_body(struct selftest *run, struct web_request *request)
 {
-	request->body.p = join(run,
+	request->body.p = selftest_join(run,
 		(struct str[]){ GRANT, STR("&client_id="), run->made_up, STR("&client_secret="),
 			run->made_up },
 		5);
@@ -239,12 +201,12 @@ static bool fill_size(struct selftest *run, struct web_request *request, size_t 
 
 static bool fill_size_most(struct selftest *run, struct web_request *request)
 {
-	return fill_size(run, request, SIZE_MOST);
+	return fill_size(run, request, SELFTEST_SIZE_MOST);
 }
 
 static bool fill_size_above(struct selftest *run, struct web_request *request)
 {
-	return fill_size(run, request, SIZE_MOST + 1);
+	return fill_size(run, request, SELFTEST_SIZE_MOST + 1);
 }
 
 static bool fill_token(struct selftest *run, struct web_request *request)
@@ -311,7 +273,7 @@ static enum reason ask(struct selftest *run, enum probe probe, struct answer *an
 		request.headers[0] = probes[probe].type;
 	}
 	if (probes[probe].path != NULL)
-		request.url = join(
+		request.url = selftest_join(
 			run, (struct str[]){ run->base, str_of(probes[probe].path) }, 2);
 	if (probes[probe].fill != NULL && !probes[probe].fill(run, &request))
 		return REASON_MEMORY;
@@ -333,14 +295,37 @@ const struct answer *selftest_ask(struct selftest *run, enum probe probe)
 	return answer;
 }
 
+/* Scheme, host and port in a form that can be compared; empty: there is no host. */
+static struct str server_of(struct selftest *run, struct str url)
+{
+	struct str normal;
+	struct uri uri;
+
+	if (uri_normalize(url, run->arena, &normal) == REASON_MEMORY)
+		run->is_out_of_memory = true;
+	return uri_parse(normal, &uri) ? str_upto(normal, normal.n - uri.path.n) : STR("");
+}
+
+/* Is it a text that the program itself has for errors? */
+static bool is_own_text(struct str s)
+{
+	for (enum reason reason = 0; reason < REASON__MAX; reason++) {
+		const struct reason_info *info = reason_info(reason);
+
+		if (str_eq(s, str_of(info->error)) || str_eq(s, str_of(info->description)))
+			return true;
+	}
+	return false;
+}
+
 /* The token endpoint's URL without its end, if these are the metadata of the issuer; or empty.
  */
-static struct str base_in(const struct selftest *run, const json_t *metadata, struct str issuer)
+static struct str base_in(struct selftest *run, const json_t *metadata, struct str issuer)
 {
 	struct str endpoint = json_text(metadata, "token_endpoint");
 
 	if (!str_eq(without_slash(json_text(metadata, "issuer")), issuer) ||
-		!str_ends(endpoint, TOKEN_TAIL) || !selftest_may_ask(run, endpoint))
+		!str_ends(endpoint, TOKEN_TAIL) || selftest_url_problem(run, endpoint) != NULL)
 		return STR("");
 	return str_upto(endpoint, endpoint.n - TOKEN_TAIL.n);
 }
@@ -373,7 +358,7 @@ static enum reason find_by_health(struct selftest *run, struct str url, struct s
 {
 	struct answer answer = { 0 };
 	struct web_request request = {
-		.url = join(run, (struct str[]){ url, STR("/health") }, 2),
+		.url = selftest_join(run, (struct str[]){ url, STR("/health") }, 2),
 	};
 
 	*base = STR("");
@@ -390,7 +375,7 @@ enum reason selftest_base(struct selftest *run, struct str url)
 	url = without_slash(url);
 	run->url = url;
 	run->is_tls = str_eq_nocase(str_upto(url, 6), STR("https:"));
-	struct str below = str_of(join(run, (struct str[]){ url, BASE_TAIL }, 2));
+	struct str below = str_of(selftest_join(run, (struct str[]){ url, BASE_TAIL }, 2));
 	enum reason reason = below.n == 0 ? REASON_MEMORY
 					  : find_by_metadata(run, url, &run->base);
 
@@ -403,13 +388,31 @@ enum reason selftest_base(struct selftest *run, struct str url)
 	return reason;
 }
 
-bool selftest_may_ask(const struct selftest *run, struct str url)
+const char *selftest_join(struct selftest *run, const struct str *parts, size_t part_count)
 {
-	struct uri asked, tested;
+	size_t size = 1;
 
-	return uri_server_problem(url) == NULL && uri_parse(url, &asked) &&
-	       uri_parse(run->url, &tested) && str_eq_nocase(asked.scheme, tested.scheme) &&
-	       str_eq_nocase(asked.authority, tested.authority);
+	for (size_t i = 0; i < part_count; i++)
+		size += parts[i].n;
+	char *p = arena_alloc(run->arena, size);
+
+	if (p == NULL)
+		return NULL;
+	struct buf buf = buf_init(p, size);
+
+	for (size_t i = 0; i < part_count; i++)
+		buf_str(&buf, parts[i]);
+	return p;
+}
+
+const char *selftest_url_problem(struct selftest *run, struct str url)
+{
+	const char *problem = uri_server_problem(url);
+	struct str asked = server_of(run, url);
+
+	if (problem != NULL || (asked.n > 0 && str_eq(asked, server_of(run, run->url))))
+		return problem;
+	return "is not on the host that was tested";
 }
 
 struct str selftest_issuer(struct selftest *run)
@@ -469,16 +472,19 @@ const char *selftest_quote(struct selftest *run, struct str s)
 	static const size_t size = 6 * QUOTE_MAX + 8;
 	char *p = arena_alloc(run->arena, size);
 
-	for (size_t i = 0; i < SELFTEST_HIDDEN_COUNT; i++) {
-		if (run->hidden[i].n > 0 && str_contains(s, run->hidden[i]))
-			return "(not shown: it repeats the secret)";
-	}
 	if (p == NULL)
 		return "\"\"";
 	struct buf buf = buf_init(p, size - 1);
 
 	buf_json(&buf, str_upto(s, QUOTE_MAX));
 	return p;
+}
+
+const char *selftest_quote_from(struct selftest *run, const struct answer *answer, struct str s)
+{
+	bool may_repeat = answer == &run->answers[PROBE_TOKEN];
+
+	return may_repeat && !is_own_text(s) ? "(not shown)" : selftest_quote(run, s);
 }
 
 bool selftest_is_error(const struct answer *answer, int status, const char *error)

@@ -64,7 +64,7 @@ enum probe {
 	PROBE_QUERY,
 	PROBE_SIZE_MOST,
 	PROBE_SIZE_ABOVE,
-	PROBE_TOKEN, /* with the client's own secret */
+	PROBE_TOKEN, /* with the client's own secret; the last, so no other can repeat that */
 	PROBE__MAX,
 };
 
@@ -88,7 +88,7 @@ struct finding {
 	struct buf text;
 };
 
-#define SELFTEST_HIDDEN_COUNT 3
+#define SELFTEST_SIZE_MOST 65536 /* bytes of the largest body that the program reads */
 
 struct selftest {
 	const struct admin *admin;
@@ -100,7 +100,6 @@ struct selftest {
 	struct str scope;              /* likewise */
 	struct str made_up;            /* the random id of a client that does not exist */
 	bool is_tls, is_out_of_memory; /* once true, answers may be missing */
-	struct str hidden[SELFTEST_HIDDEN_COUNT]; /* the secret, in the forms that are sent */
 	struct answer answers[PROBE__MAX];
 	struct finding findings[CHECK__MAX];
 };
@@ -143,8 +142,21 @@ const struct answer *selftest_ask(struct selftest *run, enum probe probe);
  */
 NODISCARD enum reason selftest_base(struct selftest *run, struct str url);
 
-/* selftest_may_ask - is a URL that a document names on the host that the user named? */
-bool selftest_may_ask(const struct selftest *run, struct str url);
+/*
+ * selftest_url_problem - why a URL that a document names is not asked: it must be one of a
+ * server, and on the host that the user named.
+ *
+ * Returns NULL if nothing is wrong, else the end of a sentence that starts with the URL.
+ */
+const char *selftest_url_problem(struct selftest *run, struct str url);
+
+/* selftest_join - the parts as one text in the arena, with a NUL behind it; NULL: out of
+ * memory. */
+const char *selftest_join(struct selftest *run, const struct str *parts, size_t part_count);
+
+/* selftest_is_uncached - does an answer forbid caches to keep it?  If not, the finding fails.
+ */
+bool selftest_is_uncached(struct selftest *run, struct finding *finding, enum probe probe);
 
 /* selftest_issuer - the issuer of the metadata, or what it is by default; borrowed. */
 struct str selftest_issuer(struct selftest *run);
@@ -162,6 +174,11 @@ void selftest_fail(struct finding *finding, enum advice advice, const char *form
 /* selftest_quote - s in quotes, its start only, with what is no visible character escaped; in
  * the arena. */
 const char *selftest_quote(struct selftest *run, struct str s);
+
+/* selftest_quote_from - likewise; of the answer to the client's secret, which it may repeat in
+ * any form, only what the program itself says of errors. */
+const char *selftest_quote_from(
+	struct selftest *run, const struct answer *answer, struct str s);
 
 /* selftest_is_error - the program's own error answer, of this status; error NULL: any code. */
 bool selftest_is_error(const struct answer *answer, int status, const char *error);

@@ -2,11 +2,9 @@
 /* The checks of selftest that look at the published documents: metadata and keys. */
 #include "jose/json.h"
 #include "jose/jwk.h"
+#include "oauth/answer.h"
 #include "selftest.h"
 #include "util/uri.h"
-
-/* As the program sends it. */
-#define CACHE_CONTROL STR("public, max-age=300")
 
 /* RFC 7518 §6: what only the owner of a key may know. */
 static const char *const private_members[] = { "d", "p", "q", "dp", "dq", "qi", "oth", "k" };
@@ -40,13 +38,7 @@ static bool is_same_url(struct selftest *run, struct str a, struct str b)
 
 static struct str concat(struct selftest *run, struct str a, struct str b)
 {
-	size_t size = a.n + b.n;
-	char *p = arena_alloc(run->arena, size);
-	struct buf buf = buf_init(p, p == NULL ? 0 : size);
-
-	buf_str(&buf, a);
-	buf_str(&buf, b);
-	return buf_view(&buf);
+	return str_of(selftest_join(run, (struct str[]){ a, b }, 2));
 }
 
 /* The line of the configuration that makes the documents name the URL that was tested. */
@@ -65,6 +57,7 @@ void check_metadata(struct selftest *run, struct finding *finding)
 	const struct answer *answer = selftest_ask(run, PROBE_METADATA);
 	struct str issuer = json_text(answer->json, "issuer");
 	struct str endpoint = json_text(answer->json, "token_endpoint");
+	const char *problem = selftest_url_problem(run, issuer);
 
 	if (!is_document(answer)) {
 		fail_document(run, finding, CHECK_METADATA, answer, ADVICE_ROUTE);
@@ -75,10 +68,9 @@ void check_metadata(struct selftest *run, struct finding *finding)
 			"token_endpoint is %s, which is not below the URL that was tested",
 			selftest_quote(run, endpoint));
 		finding->line = url_line(run, issuer, endpoint);
-	} else if (!selftest_may_ask(run, issuer)) {
-		selftest_fail(finding, ADVICE_NONE,
-			"issuer is %s, which is not on the host that was tested",
-			selftest_quote(run, issuer));
+	} else if (problem != NULL) {
+		selftest_fail(finding, ADVICE_NONE, "issuer %s %s", selftest_quote(run, issuer),
+			problem);
 	} else {
 		selftest_pass(finding, "the issuer is %s", selftest_quote(run, issuer));
 	}
@@ -105,14 +97,12 @@ void check_well_known(struct selftest *run, struct finding *finding)
 		{ PROBE_ISSUER_OAUTH, "oauth-authorization-server", ADVICE_WELL_KNOWN_OAUTH },
 		{ PROBE_ISSUER_OPENID, "openid-configuration", ADVICE_WELL_KNOWN_OPENID },
 	};
-
 	struct str issuer = json_text(selftest_ask(run, PROBE_METADATA)->json, "issuer");
+	const char *problem = selftest_url_problem(run, issuer);
 
-	if (issuer.n > 0 && !selftest_may_ask(run, issuer)) {
-		selftest_skip(finding,
-			"the issuer is %s, which is not on the host that was tested, and not "
-			"asked",
-			selftest_quote(run, issuer));
+	if (issuer.n > 0 && problem != NULL) {
+		selftest_skip(finding, "issuer %s %s, and so it is not asked",
+			selftest_quote(run, issuer), problem);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
@@ -175,13 +165,12 @@ void check_jwks(struct selftest *run, struct finding *finding)
 {
 	struct str url = json_text(selftest_ask(run, PROBE_METADATA)->json, "jwks_uri");
 	const struct answer *answer = selftest_ask(run, PROBE_JWKS);
+	const char *problem = selftest_url_problem(run, url);
 	struct str type, rest, media_type;
 
-	if (url.n > 0 && !selftest_may_ask(run, url)) {
-		selftest_fail(finding, ADVICE_NONE,
-			"jwks_uri is %s, which is not on the host that was tested, and not "
-			"asked",
-			selftest_quote(run, url));
+	if (url.n > 0 && problem != NULL) {
+		selftest_fail(finding, ADVICE_NONE, "jwks_uri %s %s, and so it is not asked",
+			selftest_quote(run, url), problem);
 		finding->owner = CHECK_METADATA;
 		return;
 	}
@@ -248,7 +237,7 @@ void check_caching(struct selftest *run, struct finding *finding)
 	}
 	size_t count = web_header(&answer->web, "Cache-Control", &control);
 
-	if (count != 1 || !str_eq(control, CACHE_CONTROL)) {
+	if (count != 1 || !str_eq(control, STR(ANSWER_PUBLIC_CACHE))) {
 		bool has_expires = web_header(&answer->web, "Expires", &expires) > 0;
 
 		selftest_fail(finding, has_expires ? ADVICE_EXPIRES : ADVICE_CACHE_CONTROL,

@@ -5,7 +5,6 @@
 #include "selftest.h"
 
 #define CONTENT_TYPE STR("application/json;charset=utf-8")
-#define SIZE_MOST 65536
 
 static struct str description(const struct answer *answer)
 {
@@ -15,6 +14,34 @@ static struct str description(const struct answer *answer)
 static bool is_anonymous(const struct answer *answer)
 {
 	return selftest_is_refusal(answer, REASON_NO_CREDENTIALS);
+}
+
+/* "Expires" is what web servers add beside a Cache-Control of their own. */
+bool selftest_is_uncached(struct selftest *run, struct finding *finding, enum probe probe)
+{
+	const struct answer *answer = selftest_ask(run, probe);
+	const struct web_answer *web = &answer->web;
+	struct str control, pragma, expires;
+
+	if (web->trouble != WEB_ANSWERED) {
+		selftest_fail_answer(run, finding, answer, ADVICE_NONE);
+		return false;
+	}
+	size_t controls = web_header(web, "Cache-Control", &control);
+	size_t pragmas = web_header(web, "Pragma", &pragma);
+	bool has_expires = web_header(web, "Expires", &expires) > 0;
+
+	if (!has_expires && controls == 1 && str_eq(control, STR("no-store")) && pragmas == 1 &&
+		str_eq(pragma, STR("no-cache")))
+		return true;
+	selftest_fail(finding,
+		web_header(web, "Expires", &expires) > 0 ? ADVICE_EXPIRES
+							 : ADVICE_CACHE_CONTROL,
+		"an answer %d has Cache-Control %zu times, first %s, and Pragma %zu times, "
+		"first %s; it should be once no-store and once no-cache",
+		web->status, controls, selftest_quote_from(run, answer, control), pragmas,
+		selftest_quote_from(run, answer, pragma));
+	return false;
 }
 
 void check_not_found(struct selftest *run, struct finding *finding)
@@ -97,42 +124,18 @@ void check_challenge(struct selftest *run, struct finding *finding)
 			str_eq_nocase(str_trim(realm), STR("Basic realm="));
 
 	str_cut(&rest, '"', &realm);
-	if (count != 1 || !is_basic || !str_eq(realm, issuer))
-		selftest_fail(finding, count > 0 ? ADVICE_SERVER_AUTH : ADVICE_NONE,
-			"there are %zu headers WWW-Authenticate, the first is %s; the realm is "
-			"not the issuer %s",
-			count, selftest_quote(run, challenge), selftest_quote(run, issuer));
+	if (count == 0)
+		selftest_fail(finding, ADVICE_NONE, "401 without WWW-Authenticate");
+	else if (count > 1)
+		selftest_fail(finding, ADVICE_SERVER_AUTH,
+			"there are %zu headers WWW-Authenticate, the first is %s", count,
+			selftest_quote(run, challenge));
+	else if (!is_basic || !str_eq(realm, issuer))
+		selftest_fail(finding, ADVICE_SERVER_AUTH,
+			"the realm of WWW-Authenticate is not the issuer %s: %s",
+			selftest_quote(run, issuer), selftest_quote(run, challenge));
 	else
 		selftest_pass(finding, "the realm is the issuer");
-}
-
-/* "Expires" is what web servers add beside a Cache-Control of their own. */
-static bool is_uncached(struct selftest *run, struct finding *finding, enum probe probe)
-{
-	const struct answer *answer = selftest_ask(run, probe);
-	const struct web_answer *web = &answer->web;
-	struct str control, pragma, expires;
-
-	if (web->trouble != WEB_ANSWERED) {
-		selftest_fail_answer(run, finding, answer, ADVICE_NONE);
-		return false;
-	}
-	size_t controls = web_header(web, "Cache-Control", &control);
-	size_t pragmas = web_header(web, "Pragma", &pragma);
-	bool has_expires = web_header(web, "Expires", &expires) > 0;
-
-	if (!has_expires && controls == 1 && str_eq(control, STR("no-store")) && pragmas == 1 &&
-		str_eq(pragma, STR("no-cache")))
-		return true;
-	selftest_fail(finding,
-		web_header(web, "Expires", &expires) > 0 ? ADVICE_EXPIRES
-							 : ADVICE_CACHE_CONTROL,
-		"an answer %d has Cache-Control %zu times, first %s, and Pragma %zu times, "
-		"first "
-		"%s; it should be once no-store and once no-cache",
-		web->status, controls, selftest_quote(run, control), pragmas,
-		selftest_quote(run, pragma));
-	return false;
 }
 
 void check_no_store(struct selftest *run, struct finding *finding)
@@ -146,9 +149,8 @@ void check_no_store(struct selftest *run, struct finding *finding)
 	/* Some servers change good answers only, which for strangers only health has. */
 	bool has_health = json_text(selftest_ask(run, PROBE_HEALTH)->json, "status").n > 0;
 
-	if (is_uncached(run, finding, PROBE_ANONYMOUS) &&
-		(!has_health || is_uncached(run, finding, PROBE_HEALTH)) &&
-		(run->client_id.n == 0 || is_uncached(run, finding, PROBE_TOKEN)))
+	if (selftest_is_uncached(run, finding, PROBE_ANONYMOUS) &&
+		(!has_health || selftest_is_uncached(run, finding, PROBE_HEALTH)))
 		selftest_pass(finding, "no cache may keep the answers");
 }
 
@@ -231,15 +233,15 @@ void check_size(struct selftest *run, struct finding *finding)
 	const struct answer *most = selftest_ask(run, PROBE_SIZE_MOST);
 
 	if (!selftest_is_error(most, 401, "invalid_client") || is_anonymous(most)) {
-		fail_size(run, finding, most, SIZE_MOST);
+		fail_size(run, finding, most, SELFTEST_SIZE_MOST);
 		return;
 	}
 	const struct answer *above = selftest_ask(run, PROBE_SIZE_ABOVE);
 
 	if (selftest_is_error(above, 413, "invalid_request"))
-		selftest_pass(finding, "bodies of up to %d bytes are read", SIZE_MOST);
+		selftest_pass(finding, "bodies of up to %d bytes are read", SELFTEST_SIZE_MOST);
 	else
-		fail_size(run, finding, above, SIZE_MOST + 1);
+		fail_size(run, finding, above, SELFTEST_SIZE_MOST + 1);
 }
 
 void check_request_id(struct selftest *run, struct finding *finding)

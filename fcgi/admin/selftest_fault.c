@@ -57,10 +57,13 @@ static void fail_refusal(struct selftest *run, struct finding *finding,
 	const struct answer *answer, enum advice advice)
 {
 	struct str text = json_text(answer->json, "error_description");
+	const char *error = selftest_quote_from(run, answer, json_text(answer->json, "error"));
 
-	selftest_fail(finding, advice, "%d %s: %s", answer->web.status,
-		selftest_quote(run, json_text(answer->json, "error")),
-		selftest_quote(run, text));
+	if (text.n > 0)
+		selftest_fail(finding, advice, "%d %s: %s", answer->web.status, error,
+			selftest_quote_from(run, answer, text));
+	else
+		selftest_fail(finding, advice, "%d %s", answer->web.status, error);
 	/* Only its log knows why. */
 	if (answer->web.status >= 500)
 		finding->advice = ADVICE_NONE;
@@ -90,7 +93,7 @@ static void fail_page(
 	web_header(&answer->web, "Content-Type", &type);
 	selftest_fail(finding, ADVICE_NONE,
 		"%d %s is the web server's own answer, not the program's", answer->web.status,
-		selftest_quote(run, type));
+		selftest_quote_from(run, answer, type));
 	if (is_server_challenge(run, answer)) {
 		assign(finding, CHECK_CHALLENGE, ADVICE_SERVER_AUTH);
 		return;

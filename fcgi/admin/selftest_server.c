@@ -19,7 +19,9 @@ static bool is_tls_trouble(const struct web_answer *web)
 /* So OpenSSL says that it does not know who signed a certificate. */
 static const char *authority_hint(struct str error)
 {
-	return str_contains(error, STR("local issuer")) || str_contains(error, STR("self"))
+	return str_contains(error, STR("local issuer")) ||
+			       str_contains(error, STR("self-signed")) ||
+			       str_contains(error, STR("self signed"))
 		       ? " (if an authority of your own signed it: --ca FILE)"
 		       : "";
 }
@@ -98,8 +100,7 @@ void check_plain_http(struct selftest *run, struct finding *finding)
 	else if (web->status == 401 || web->status == 200)
 		selftest_fail(finding, ADVICE_PLAIN_HTTP,
 			"%d: the token endpoint answers by plain HTTP too, where secrets can "
-			"be "
-			"read",
+			"be read",
 			web->status);
 	else
 		selftest_pass(finding, "%d: the token endpoint is not served by plain HTTP",
@@ -110,9 +111,9 @@ void check_plain_http(struct selftest *run, struct finding *finding)
 static void judge_status(struct selftest *run, struct finding *finding, struct str status)
 {
 	if (str_eq(status, STR("degraded")))
-		selftest_warn(finding, "degraded: the newest configuration does not load, and "
-				       "the last good one "
-				       "is served; run oauth2-admin check on the server");
+		selftest_warn(finding,
+			"degraded: the newest configuration does not load, and the last good "
+			"one is served; run oauth2-admin check on the server");
 	else if (str_eq(status, STR("ok")))
 		selftest_pass(finding, "200, status ok");
 	else
@@ -130,9 +131,9 @@ void check_health(struct selftest *run, struct finding *finding)
 		return;
 	}
 	if (selftest_is_error(answer, 503, NULL)) {
-		selftest_fail(finding, ADVICE_LOAD,
-			"503: the program runs, but its configuration "
-			"does not load");
+		selftest_fail(finding, ADVICE_NONE,
+			"503: the program runs, but its configuration does not load; "
+			"oauth2-admin check on the server says what is wrong in oauth2.yaml");
 		return;
 	}
 	selftest_fail_answer(run, finding, answer, ADVICE_NONE);
@@ -156,14 +157,13 @@ void check_https(struct selftest *run, struct finding *finding)
 	if (refuses && run->is_tls)
 		selftest_fail(finding, ADVICE_HTTPS,
 			"the program is not told that the request came by HTTPS (behind a "
-			"proxy "
-			"that ends TLS: it sends X-Forwarded-Proto, and trusted_proxies in "
-			"oauth2.yaml names its address)");
+			"proxy that ends TLS: it sends X-Forwarded-Proto, and trusted_proxies "
+			"in oauth2.yaml names its address)");
 	else if (refuses)
 		selftest_fail(finding, ADVICE_NONE,
 			"the program refuses plain HTTP (require_tls): test its https URL");
 	else if (run->is_tls)
-		selftest_pass(finding, "the program is told that requests come by HTTPS");
+		selftest_pass(finding, "no answer complains of plain HTTP");
 	else
 		selftest_skip(finding, "the URL is http");
 }

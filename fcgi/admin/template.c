@@ -14,7 +14,8 @@ static const struct {
 	[QUOTES_OPENIDC] = { STR_CONST(""), STR_CONST("\\\""),
 		{ STR_CONST("${"), STR_CONST("%{") } },
 	[QUOTES_NGINX] = { STR_CONST("\\\""), STR_CONST("$"), { STR_CONST("") } },
-	[QUOTES_JSON] = { STR_CONST("\\\""), STR_CONST(""), { STR_CONST("${") } },
+	[QUOTES_JSON] = { STR_CONST("\\\""), STR_CONST(""),
+		{ STR_CONST("${"), STR_CONST("#{") } },
 };
 
 static bool has_control(struct str s)

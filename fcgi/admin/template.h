@@ -42,7 +42,8 @@ const struct template_text *template_find(struct str name);
  * template_escape - append s as it stands between these quotes.
  *
  * Returns false if it cannot stand there: it is not UTF-8, has a control character, or
- * something that would be taken for a variable, as "$" in nginx and "${" elsewhere.
+ * something that would be taken for a variable or an expression, as "$" in nginx and "${"
+ * elsewhere.
  */
 NODISCARD bool template_escape(struct buf *buf, enum template_quotes quotes, struct str s);
 

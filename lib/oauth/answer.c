@@ -12,7 +12,7 @@ void answer_public(const struct call *call, const struct document *document,
 	response->status = is_known ? 304 : 200;
 	if (!is_known)
 		http_response_add(response, "Content-Type", str_of(content_type));
-	http_response_add(response, "Cache-Control", STR("public, max-age=300"));
+	http_response_add(response, "Cache-Control", STR(ANSWER_PUBLIC_CACHE));
 	http_response_add(response, "ETag", document->etag);
 	response->body = document->body;
 }

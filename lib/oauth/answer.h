@@ -6,6 +6,9 @@
 #include "http/response.h"
 #include "oauth/call.h"
 
+/* The Cache-Control of public documents. */
+#define ANSWER_PUBLIC_CACHE "public, max-age=300"
+
 /* answer_public - 200 with the document, or 304 if If-None-Match has its ETag (RFC 9110 §13).
  */
 void answer_public(const struct call *call, const struct document *document,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Absolute URIs (RFC 3986), as far as their parts matter here. */
 #include "util/uri.h"
-#include "util/buf.h"
 #include "util/netmask.h"
 
 #define PORT_MAX 65535
@@ -102,8 +101,6 @@ static struct str without_own_port(const struct uri *uri)
 /* RFC 3986 §6.2.2.1, §6.2.2.2; the encodings are whole (uri_parse). */
 static void write_unescaped(struct buf *buf, struct str s, char (*change)(char))
 {
-	static const char digits[] = "0123456789ABCDEF";
-
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] != '%') {
 			buf_char(buf, change(s.p[i]));
@@ -113,13 +110,10 @@ static void write_unescaped(struct buf *buf, struct str s, char (*change)(char))
 		char c = (char)(high << 4 | low);
 
 		i += 2;
-		if (is_unreserved(c)) {
+		if (is_unreserved(c))
 			buf_char(buf, change(c));
-			continue;
-		}
-		buf_char(buf, '%');
-		buf_char(buf, digits[high]);
-		buf_char(buf, digits[low]);
+		else
+			uri_escape(buf, (unsigned char)c);
 	}
 }
 
@@ -183,6 +177,15 @@ bool uri_parse(struct str text, struct uri *uri)
 	}
 	*uri = parts;
 	return true;
+}
+
+void uri_escape(struct buf *buf, unsigned char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	buf_char(buf, '%');
+	buf_char(buf, digits[c >> 4]);
+	buf_char(buf, digits[c & 15]);
 }
 
 bool uri_is_absolute(struct str text)

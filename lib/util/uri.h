@@ -4,6 +4,7 @@
 #define UTIL_URI_H
 
 #include "util/arena.h"
+#include "util/buf.h"
 #include "util/reason.h"
 #include "util/str.h"
 
@@ -42,6 +43,9 @@ bool uri_is_absolute(struct str text);
  * Returns REASON_NONE, REASON_URI_SYNTAX, REASON_MEMORY.
  */
 NODISCARD enum reason uri_normalize(struct str text, struct arena *arena, struct str *normal);
+
+/* uri_escape - append a byte as "%XX" (RFC 3986 §2.1). */
+void uri_escape(struct buf *buf, unsigned char c);
 
 /* uri_has_server - a host, or an IPv6 address in brackets, then at most a port; no user name.
  */

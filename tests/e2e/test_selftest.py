@@ -23,6 +23,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 from cryptography import x509
@@ -524,8 +525,8 @@ MISTAKES = {
 }
 
 
-ADVICE = re.compile(r"; in (?P<file>\S+) of (?P<server>\S+) (?P<verb>add|change|remove): "
-                    r"(?P<line>.+?)(?=; in \S+ of \S+ (?:add|change|remove): |$)")
+ADVICE = re.compile(r"; in (?P<file>\S+) of (?P<server>\S+) (?P<verb>add|change|remove): `(?P<line>[^`]+)`"
+                    r"(?=; in |$)")
 NAMES = {"apache": "Apache", "nginx": "nginx", "lighttpd": "lighttpd"}   # as each names itself
 FILES = {"apache": "conf-available/oauth2-fcgi.conf", "nginx": "snippets/oauth2-fcgi.conf",
          "lighttpd": "conf-available/50-oauth2-fcgi.conf"}
@@ -605,6 +606,7 @@ def test_broken_configuration(host, selftest):
     server = host("lighttpd-cgi", edits={YAML: at_end("isuer: x")})
     run = selftest(server, client=CLIENT, status=FAILED)
     assert run.of("FAIL") == {"health"}, run.text
+    assert "`" not in run.text, "no line of the configuration"
     assert "oauth2.yaml" in run.checks["health"].text and "oauth2-admin check" in run.checks["health"].text
 
 
@@ -833,6 +835,7 @@ CHANGES = {
     "Cache-Control twice": (REFUSED(set_header("cache-control", "no-store", "max-age=1")), "no-store", set()),
     "more in Cache-Control": (REFUSED(set_header("cache-control", "no-store, max-age=1")), "no-store", set()),
     "no Pragma": (REFUSED(set_header("pragma")), "no-store", set()),
+    "the token may be kept": (TOKEN(set_header("cache-control", "max-age=60")), "no-store", set()),
     "Expires": (REFUSED(set_header("expires", "Thu, 01 Jan 2099 00:00:00 GMT")), "no-store", set()),
     "no X-Request-Id": (set_header("x-request-id"), "request-id", set()),
     "X-Request-Id twice": (set_header("x-request-id", "a", "b"), "request-id", set()),
@@ -847,6 +850,38 @@ def test_change(between, selftest, name):
     run = selftest(between.listener.url, client=CLIENT, status=FAILED)
     assert check in run.of("FAIL"), run.text
     assert run.of("FAIL") <= {check, "token", "signature"} | others, run.text
+
+
+SENTENCES = {
+    "no challenge": (REFUSED(set_header("www-authenticate")), "challenge", "401 without WWW-Authenticate"),
+    "two challenges": (REFUSED(twice("www-authenticate")), "challenge", "there are 2 headers WWW-Authenticate, "
+                                                                        "the first is "),
+    "another realm": (REFUSED(set_header("www-authenticate", 'Basic realm="x"')), "challenge",
+                      "the realm of WWW-Authenticate is not the issuer "),
+    "no description": (when("token", "GET")(lambda reply: page(404)(reply) or setattr(
+        reply, "body", b'{"error":"not_found"}')), "methods", '404 "not_found"'),
+    "an issuer that is no URL": (when(METADATA)(set_members(issuer="nonsense")), "metadata",
+                                 'issuer "nonsense" must be a URL such as '),
+    "an issuer on another host": (when(METADATA)(set_members(issuer="https://other.example.com")), "metadata",
+                                  'issuer "https://other.example.com" is not on the host that was tested'),
+    "the JWKS with a query": (lambda reply: when(METADATA)(set_members(jwks_uri="<jwks>?x=1"))(reply), "jwks",
+                              'jwks_uri "<jwks>?x=1" must not have a query'),
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_sentence(between, selftest, name):
+    """What is wrong is what is said."""
+    change, check, sentence = SENTENCES[name]
+    jwks = between.listener.url + "/jwks"
+
+    def changed(reply):
+        change(reply)
+        reply.body = reply.body.replace(b"<jwks>", jwks.encode())
+    between.change = changed
+    text = selftest(between.listener.url, status=FAILED).checks[check].text
+    assert text.startswith(sentence.replace("<jwks>", jwks)), text
+    assert ' ""' not in text
 
 
 def test_no_change(between, selftest):
@@ -904,7 +939,8 @@ def test_our_own_token_is_good(between, selftest):
 
 def test_wrong_secret_and_scope(between, selftest):
     run = selftest(between.listener.url, client=CLIENT, secret="wrong\n", status=FAILED)
-    assert run.of("FAIL") == {"token"} and "invalid_client" in run.checks["token"].text
+    assert run.of("FAIL") == {"token"}
+    assert run.checks["token"].text.startswith('401 "invalid_client": "Client authentication failed. ')
     assert run.checks["signature"].result == "skipped"
     run = selftest(between.listener.url, "--scope", "other", client=CLIENT, status=FAILED)
     assert run.of("FAIL") == {"token"} and "invalid_scope" in run.checks["token"].text
@@ -969,6 +1005,7 @@ def test_certificate(host, selftest, front, name, result, what):
     if result == "FAIL":
         assert_nothing_more(run)
         assert re.search(what, run.checks["tls"].text)
+        assert "--ca" not in run.checks["tls"].text
 
 
 def test_unknown_authority(host, selftest, site):
@@ -977,6 +1014,7 @@ def test_unknown_authority(host, selftest, site):
     for options in ((), ("--ca", site.certificates.directory / "ca.crt")):
         run = selftest(server.url, *options, status=FAILED)
         assert_nothing_more(run)
+        assert "--ca FILE" in run.checks["tls"].text
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
@@ -1026,6 +1064,7 @@ include "{directory}/snippet.conf"
 
 PORT_80 = {
     "nothing": ("", None),
+    "nothing, and the URL names its port": ("", None),
     "a redirect": ('$SERVER["socket"] == ":80" {{ url.redirect = ( "" => "https://localhost" ) }}', None),
     "the endpoint, which wants HTTPS": ('$SERVER["socket"] == ":80" {{ }}', None),
     "the endpoint": ('$SERVER["socket"] == ":80" {{ }}', "require_tls: false\n"),
@@ -1042,7 +1081,7 @@ def test_plain_http(host, selftest, build, name):
     main = server.directory / "alone.conf"
     main.write_text(PLAIN.format(directory=server.directory, pem=server.tls_files / "server.pem",
                                  more=more.format()))
-    server.url = "https://localhost/oauth2"
+    server.url = "https://localhost:443/oauth2" if "port" in name else "https://localhost/oauth2"
     run = selftest(server, client=CLIENT, within=[
         servers.tool("unshare"), *([] if os.geteuid() == 0 else ["-r"]), "-n", "/usr/bin/python3", "-c", ALONE,
         servers.tool("lighttpd"), main])
@@ -1155,20 +1194,47 @@ def test_nothing_listens(selftest):
 # The secret, and where requests go
 
 
-def test_a_server_that_repeats_what_it_gets(listen, selftest):
-    """The secret is in no line, whatever the server says."""
+FORMS = {
+    "as it is": lambda pair: pair,
+    "base64": lambda pair: b64encode(pair.encode()).decode(),
+    "base64 without its end": lambda pair: b64encode(pair.encode()).decode().rstrip("="),
+    "lower case": lambda pair: pair.swapcase(),
+    "percent-encoded": lambda pair: quote(quote(pair, safe=":")).lower(),
+    "hexadecimal": lambda pair: pair.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_server_that_repeats_what_it_gets(listen, selftest, form, status):
+    """The secret is in no line, whatever the server says, and whatever it remembers."""
+    known = []
+
     def serve(connection):
-        request = read_request(connection).decode("latin-1")
-        sent = re.search("Authorization: Basic (.*)", request)
-        shown = b64decode(sent[1].strip()).decode() + " " + sent[1].strip() if sent else ""
-        body = json.dumps({"error": shown, "error_description": request.partition("\r\n\r\n")[2] + shown})
-        connection.sendall(b"HTTP/1.1 401 x\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                           b"WWW-Authenticate: " + shown.encode() + b"\r\n\r\n" + body.encode())
+        sent = re.search("Authorization: Basic ([^\r]*)", read_request(connection).decode("latin-1"))
+        pair = unquote(b64decode(sent[1]).decode()) if sent else ""
+        if pair.startswith(CLIENT):
+            known.append(FORMS[form](pair))
+        shown = known[-1] if known else "x"
+        body = json.dumps({name: shown for name in (
+            "error" if status != 200 else "scope", "error_description", "status", "access_token", "token_type")})
+        head = "".join(f"\r\n{name}: {shown}" for name in (
+            "WWW-Authenticate", "Cache-Control", "Pragma", "Allow", "Content-Type", "Date", "Server"))
+        connection.sendall(f"HTTP/1.1 {status} x\r\nConnection: close{head}\r\n\r\n{body}".encode())
     listener = listen(serve)
-    coded = b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
     for options in ((), ("--json",)):
         run = selftest(listener.url, *options, client=CLIENT, status=FAILED)
-        assert_clean(run, SECRET, coded)
+        assert_clean(run, *known)
+        assert len(known) == 1
+        known.clear()
+
+
+def test_claims_that_repeat_the_secret(between, selftest):
+    for name in ("iss", "sub"):
+        between.change = TOKEN(set_members(access_token=signed(between, **{name: SECRET.swapcase()})))
+        run = selftest(between.listener.url, client=CLIENT, status=FAILED)
+        assert run.of("FAIL") == {"signature"} and name in run.checks["signature"].text
+        assert_clean(run, SECRET.swapcase())
 
 
 def test_the_secret_is_in_no_list_of_processes(listen, build):

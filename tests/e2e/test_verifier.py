@@ -25,6 +25,7 @@ NAMES = ["apache-oauth2", "apache-openidc", "nginx-njs", "nginx-introspection", 
 SERVERS = NAMES[:4]
 BY_KEYS = ["apache-oauth2", "apache-openidc", "nginx-njs"]
 AUDIENCE = "https://api.example.com/a?b=c&d='e';g%20h"
+SECOND = "urn:second"
 SCOPE = "orders:read+1,#(%"
 START_TIMEOUT_S = 20
 SECRET = "s" * 40
@@ -45,6 +46,7 @@ signing_keys:
 {keys}scopes:
   "{scope}": {{audience: "{audience}"}}
   other: {{audience: "{audience}"}}
+  undefined: {{audience: "{audience}"}}
 clients:
   app: {{scopes: ["{scope}", other], secrets: [{{hash: "sha256:{digest}"}}]}}
   late: {{scopes: ["{scope}", other], token_profile: rfc9068, secrets: [{{hash: "sha256:{digest}"}}]}}
@@ -200,9 +202,15 @@ class Place:
             logs = "".join(f"--- {path}\n{path.read_text()[-2000:]}" for path in self.directory.glob("*.log"))
             pytest.fail(f"{url} answers {last[-1]}\n{logs}", pytrace=False)
 
+    def api(self, name, path, *arguments):
+        """The location of another API, as the comments say."""
+        text = self.admin("verifier", name, *arguments)
+        location = re.search(r"^    location /api/ {.*?^    }\n", text, re.M | re.S)[0]
+        return servers.replace(location, "/api/", path, name)
+
     def fill(self, name, changes, config="tls.yaml"):
         """What the command prints, but for the places of this test."""
-        text = self.admin("verifier", name, "--scope", SCOPE, config=config)
+        text = self.admin("verifier", name, *([] if name == "nginx-script" else ["--scope", SCOPE]), config=config)
         for old, new in changes.items():
             text = servers.replace(text, old, str(new), f"verifier {name}")
         return self.write(name + ".filled", text)
@@ -228,7 +236,11 @@ class Place:
             pytest.fail("nginx's njs is not installed (Debian package libnginx-mod-http-js): type `make deps test`",
                         pytrace=False)
         self.ports[name], backend = servers.free_port(), servers.free_port()
+        others = self.api(name, "/second/", "--scope", "other", "--audience", SECOND)
+        others += self.api(name, "/undefined/", "--scope", "undefined")
+        others += re.sub(r" set .*", "", self.api(name, "/bare/", "--scope", SCOPE))
         snippet = self.fill(name, {
+            "    location /api/ {": others + "    location /api/ {",
             "127.0.0.1:8081": f"127.0.0.1:{self.ports[name]}", "127.0.0.1:3000": f"127.0.0.1:{backend}",
             "/var/cache/nginx-oauth2-api": self.directory / f"{name}-cache",
             "js_import oauth2 from /etc/nginx/oauth2-api.js;":
@@ -239,12 +251,12 @@ class Place:
         self.run(servers.tool("nginx"), "-e", str(self.directory / f"{name}.log"), "-c", str(main))
         self.wait(self.url(name), 401)
 
-    def url(self, name):
-        return f"http://127.0.0.1:{self.ports[name]}/api/index.html"
+    def url(self, name, path="/api/"):
+        return f"http://127.0.0.1:{self.ports[name]}{path}index.html"
 
-    def ask(self, name, token, scheme="Bearer", **options):
+    def ask(self, name, token, scheme="Bearer", path="/api/", **options):
         headers = {"Authorization": f"{scheme} {token}"} if token else {}
-        return requests.get(self.url(name), headers=headers, timeout=30, **options)
+        return requests.get(self.url(name, path), headers=headers, timeout=30, **options)
 
     def from_endpoint(self, client="app", scope=SCOPE):
         answer = requests.post(f"{self.issuer}/oauth2/token", auth=(client, SECRET), timeout=30,
@@ -365,6 +377,9 @@ REFUSED = {
     "no audience": lambda p: p.sign(aud=None),
     "expired": lambda p: p.sign(exp=int(time.time()) - 5, iat=int(time.time()) - 305, nbf=int(time.time()) - 305),
     "no exp": lambda p: p.sign(exp=None),
+    "exp true": lambda p: p.sign(exp=True),
+    "exp below zero": lambda p: p.sign(exp=-1),
+    "no subject": lambda p: p.sign(sub=None),
     "no scope": lambda p: p.sign(scope=None),
     "empty scope": lambda p: p.sign(scope=[]),
     "other scope": lambda p: p.sign(scope=["other"]),
@@ -372,6 +387,11 @@ REFUSED = {
     "scope by its pattern": lambda p: p.sign(scope=["orders:readd1,#(%", "ordersxread+1,#(%", "orders:read1,#(%"]),
     "scope's case": lambda p: p.sign(scope=[SCOPE.upper()]),
     "scope text": lambda p: p.sign(scope=f"x{SCOPE} {SCOPE}x", header={"typ": "at+jwt"}),
+    "scope object": lambda p: p.sign(scope={SCOPE: SCOPE}),
+    "scope in an object": lambda p: p.sign(scope=["x", {SCOPE: SCOPE}]),
+    "scope array in an array": lambda p: p.sign(scope=[[SCOPE]]),
+    "scope array in an array, later": lambda p: p.sign(scope=["x", [SCOPE, SCOPE, "x"], "x"]),
+    "scope in quotes": lambda p: p.sign(scope=[f'x", "{SCOPE}', f'x", "{SCOPE}", "x']),
     "scope text in pieces": lambda p: p.sign(scope="orders:read +1,#(%", header={"typ": "at+jwt"}),
     "alg none": unsigned,
     "alg None": lambda p: unsigned(p, "None"),
@@ -397,14 +417,55 @@ def test_refuses(place, server, kind):
         assert answer.status_code == 403 or kind == "scope text in pieces"
 
 
-# What two of the servers cannot check; the comments of the file say so.
-@pytest.mark.parametrize("kind", ["typ", "nbf"])
+# What some of the servers cannot check; the comments of the file say so.
+UNCHECKED = {
+    "typ": lambda p: p.sign(header={"typ": "logout+jwt"}),
+    "nbf": lambda p: p.sign(nbf=int(time.time()) + 120),
+    "algorithm": lambda p: p.sign(alg="RS512"),
+    "array": lambda p: p.sign(iss=[p.issuer]),
+    "exp": lambda p: p.sign(exp=str(int(time.time()) + 300)),
+}
+
+
+@pytest.mark.parametrize("kind", UNCHECKED)
 def test_what_some_cannot_check(place, server, kind):
-    soon = int(time.time()) + 120
-    token = place.sign(header={"typ": "logout+jwt"}) if kind == "typ" else place.sign(nbf=soon)
     text = place.admin("verifier", server, "--scope", SCOPE)
-    exempt = re.search(r"^# Not: +(.*)", text, re.M)[1]
-    assert (place.ask(server, token).status_code == 200) == (kind in exempt.split(";")[0].split(":")[0].split())
+    exempt = re.search(r"^# Not: +(.*?)[;:.]", text, re.M | re.S)[1]
+    assert (place.ask(server, UNCHECKED[kind](place)).status_code == 200) == (kind in re.findall(r"\w+", exempt))
+
+
+@pytest.mark.parametrize("name", SERVERS[2:])
+@pytest.mark.parametrize("subject", [
+    None, "", {"a": 1}, ["app"], 5, "a\r\nX-Admin: 1", "a\n", "\n", "a\x00b", "a\x7f", "\u00fc", "\u010a"])
+def test_passes_no_strange_subject(place, name, subject):
+    """It stands in a header of the request to the API."""
+    assert place.ask(name, place.sign(sub=subject)).status_code == 401
+
+
+@pytest.mark.parametrize("name", SERVERS[2:])
+def test_several_apis(place, name):
+    """One script; each location has its own audience and scope."""
+    first, second = place.sign(), place.sign(scope=["other"], aud=SECOND)
+    assert [place.ask(name, token).status_code for token in (first, second)] == [200, 401]
+    assert [place.ask(name, token, path="/second/").status_code for token in (first, second)] == [401, 200]
+    assert place.ask(name, place.sign(scope=["other"])).status_code == 403
+    assert place.ask(name, place.sign(aud=SECOND), path="/second/").status_code == 403
+
+
+@pytest.mark.parametrize("name", SERVERS[2:])
+def test_a_location_without_its_scope(place, name):
+    """Nothing passes, whatever it asks for."""
+    for token in (None, place.sign(), place.sign(scope="", aud=""), place.sign(scope=None, aud="undefined")):
+        assert place.ask(name, token, path="/bare/").status_code == 500
+    answer = place.ask(name, place.sign(), path="/bare/", params={"oauth2_scope": SCOPE, "oauth2_audience": AUDIENCE})
+    assert answer.status_code == 500
+    assert "set $oauth2_scope and $oauth2_audience" in (place.directory / f"{name}.log").read_text()
+
+
+@pytest.mark.parametrize("name", SERVERS[2:])
+def test_a_scope_called_undefined(place, name):
+    assert place.ask(name, place.sign(scope=None), path="/undefined/").status_code == 403
+    assert place.ask(name, place.sign(scope=["undefined"]), path="/undefined/").status_code == 200
 
 
 def test_refuses_tokens_elsewhere(place, server):
@@ -543,6 +604,20 @@ def test_envoy_cluster(place):
     assert "transport_socket" not in plain
 
 
+@pytest.mark.parametrize("host, address", [
+    ("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("[2001:DB8:0::1]", "2001:db8::1")])
+def test_envoy_cluster_by_address(small, host, address):
+    """A certificate has it as an address, in its canonical form, and no name to ask for."""
+    text = good(small("envoy", issuer=f"https://{host}:8443/x"))
+    cluster = yaml.safe_load(text)["static_resources"]["clusters"][1]
+    endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    assert endpoint["address"]["socket_address"] == {"address": address, "port_value": 8443}
+    tls = cluster["transport_socket"]["typed_config"]
+    assert "sni" not in tls
+    assert tls["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"] == [
+        {"san_type": "IP_ADDRESS", "matcher": {"exact": address}}]
+
+
 def test_spring_boot(place):
     assert values_of(place, "spring-boot") == {"spring": {"security": {"oauth2": {"resourceserver": {"jwt": {
         "issuer-uri": place.issuer, "jwk-set-uri": f"https://localhost:{place.tls_port}/oauth2/jwks",
@@ -593,6 +668,11 @@ def good(done):
     return done.stdout
 
 
+def api(text):
+    """What nginx-njs sets for its API."""
+    return {name: json.loads(value) for name, value in re.findall(r"^        set \$oauth2_(\w+) (.*);$", text, re.M)}
+
+
 def script(text):
     return {name: json.loads(value) for name, value in re.findall(r"^const ([A-Z]+) = ([\[\"].*);$", text, re.M)}
 
@@ -607,7 +687,7 @@ def test_list(place):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_json_is_the_same(place, name):
-    arguments = ["verifier", name, "--scope", SCOPE]
+    arguments = ["verifier", name] + ([] if name == "nginx-script" else ["--scope", SCOPE])
     found = json.loads(place.admin(*arguments, "--json"))
     text = place.admin(*arguments)
     assert (found["name"], found["text"]) == (name, text)
@@ -623,15 +703,37 @@ def test_unknown_names(place, name, hint):
     assert f'unknown name "{name}"' in error and hint in error
 
 
+def test_names_are_shown_escaped(place):
+    for arguments, status in ((["x\x1b[31m"], USAGE), (["envoy", "--scope", "x\x1b[31m"], FAILED)):
+        error = place.admin("verifier", *arguments, status=status)
+        assert '"x\\u001b[31m"' in error and "\x1b" not in error
+
+
 def test_the_only_scope_and_audience(small):
-    assert script(good(small("nginx-script"))) == {
-        "ISSUER": "https://auth.example.com", "AUDIENCE": "https://a.example.com", "SCOPE": "read",
-        "TYPES": ["JWT"], "ALGORITHMS": ["RS256"]}
+    assert api(good(small("nginx-njs"))) == {"audience": "https://a.example.com", "scope": "read"}
 
 
 def test_the_scopes_audience_comes_first(small):
-    assert script(good(small("nginx-script", scopes="{read: {audience: urn:x}}")))["AUDIENCE"] == "urn:x"
-    assert script(good(small("nginx-script", "--audience", "y", scopes="{read: {audience: urn:x}}")))["AUDIENCE"] == "y"
+    assert api(good(small("nginx-njs", scopes="{read: {audience: urn:x}}")))["audience"] == "urn:x"
+    assert api(good(small("nginx-njs", "--audience", "y", scopes="{read: {audience: urn:x}}")))["audience"] == "y"
+
+
+@pytest.mark.parametrize("clients, types", [
+    ("{}", ["JWT"]),
+    ("{a: {scopes: [x], grants: [], token_profile: rfc9068}}", ["at+jwt"]),
+    ("{a: {scopes: [x], grants: [], token_profile: rfc9068}, b: {grants: []}}", ["at+jwt"]),
+    ("{a: {scopes: [x], grants: [], token_profile: rfc9068}, b: {scopes: [read], grants: []}}", ["JWT", "at+jwt"]),
+])
+def test_one_script_for_all_apis(small, clients, types):
+    done = small("nginx-script", clients=clients, token="{}", scopes="{read: , x: }")
+    assert script(good(done)) == {"ISSUER": "https://auth.example.com", "TYPES": types, "ALGORITHMS": ["RS256"]}
+
+
+@pytest.mark.parametrize("option", ["--scope", "--audience"])
+def test_the_script_is_of_no_api(small, option):
+    done = small("nginx-script", option, "read")
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert "nginx-script is the same for all APIs, and takes no --scope and no --audience" in done.stderr
 
 
 @pytest.mark.parametrize("options, status, hint", [
@@ -662,8 +764,8 @@ def test_unknown_scope(small):
      ["JWT"]),
 ])
 def test_profiles_of_those_who_get_the_scope(small, clients, token, types):
-    done = small("nginx-script", "--scope", "read", clients=clients, token=token, scopes="{read: , x: }")
-    assert script(done.stdout)["TYPES"] == types
+    done = small("spring-boot-java", "--scope", "read", clients=clients, token=token, scopes="{read: , x: }")
+    assert json.loads("[" + re.search(r"TYPES = List.of\((.*)\);", good(done))[1] + "]") == types
     done = small("envoy", "--scope", "read", clients=clients, token=token, scopes="{read: , x: }")
     choices = envoy_ids(yaml.safe_load(done.stdout))[1]["or_ids"]["ids"]
     assert [item["metadata"]["value"]["string_match"]["exact"] for item in choices] == types
@@ -698,13 +800,13 @@ def test_https_only(place):
 HARD = 'a"b\\c d\'e;f#g{h}i%j<k>ü☃'
 
 
-@pytest.mark.parametrize("name", ["apache-oauth2", "nginx-script", "envoy", "spring-boot"])
+@pytest.mark.parametrize("name", ["apache-oauth2", "nginx-njs", "envoy", "spring-boot"])
 def test_quoting(small, name):
     text = good(small(name, "--audience", HARD))
     if name == "apache-oauth2":
         assert '"aud:a\\"b\\\\c d\'e;f#g{h}i%j<k>ü☃"' in text
-    elif name == "nginx-script":
-        assert script(text)["AUDIENCE"] == HARD
+    elif name == "nginx-njs":
+        assert api(text)["audience"] == HARD
     elif name == "envoy":
         assert envoy_filters(yaml.safe_load(text))["jwt_authn"]["providers"]["oauth2"]["audiences"] == [HARD]
     else:
@@ -712,8 +814,9 @@ def test_quoting(small, name):
 
 
 @pytest.mark.parametrize("name, value", [
-    *[(name, value) for name in NAMES if name != "nginx-introspection"
+    *[(name, value) for name in NAMES if name not in ("nginx-introspection", "nginx-script")
       for value in ("a\nb", "a\rb", "a\tb", "a\x7fb", "${HOME}")],
+    *[(name, "#{x}") for name in NAMES[5:]],
     ("nginx-njs", "$host"), ("apache-openidc", 'a"b'), ("apache-openidc", "a\\b"), ("apache-openidc", "a%{b}"),
 ])
 def test_quoting_refused(small, name, value):

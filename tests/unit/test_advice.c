@@ -22,16 +22,16 @@ static void test_servers(void **state)
 	static const struct {
 		const char *server, *text;
 	} cases[] = {
-		{ "nginx",
-			"in snippets/oauth2-fcgi.conf of nginx add: client_max_body_size 1m;" },
-		{ "nginx/1.22.1",
-			"in snippets/oauth2-fcgi.conf of nginx add: client_max_body_size 1m;" },
+		{ "nginx", "in snippets/oauth2-fcgi.conf of nginx add: `client_max_body_size "
+			   "1m;`" },
+		{ "nginx/1.22.1", "in snippets/oauth2-fcgi.conf of nginx add: "
+				  "`client_max_body_size 1m;`" },
 		{ "Apache/2.4.57 (Debian)", "in conf-available/oauth2-fcgi.conf of Apache add: "
-					    "LimitRequestBody 1048576" },
+					    "`LimitRequestBody 1048576`" },
 		{ "APACHE", "in conf-available/oauth2-fcgi.conf of Apache add: "
-			    "LimitRequestBody 1048576" },
-		{ "lighttpd/1.4.69",
-			"in lighttpd.conf of lighttpd change: server.max-request-size = 1024" },
+			    "`LimitRequestBody 1048576`" },
+		{ "lighttpd/1.4.69", "in lighttpd.conf of lighttpd change: "
+				     "`server.max-request-size = 1024`" },
 	};
 	static const char *const strangers[] = { "", "nginxx", "Apache-Coyote/1.1", "IIS",
 		"x nginx", "ngin" };
@@ -56,12 +56,23 @@ static void test_servers(void **state)
 /* The program's own configuration is the same under all of them. */
 static void test_program(void **state)
 {
-	static const char *const wanted = "in oauth2.yaml of oauth2-fcgi change: issuer: x";
+	static const char *const wanted = "in oauth2.yaml of oauth2-fcgi change: `issuer: x`";
 
 	(void)state;
 	CHECK_TEXT(advise(ADVICE_ISSUER, "nginx", "issuer: x"), str_of(wanted), "nginx");
 	CHECK_TEXT(advise(ADVICE_ISSUER, "", "issuer: x"), str_of(wanted), "none");
 	CHECK_TEXT(advise(ADVICE_NONE, "nginx", ""), STR(""), "no advice");
+	check_end();
+}
+
+/* A line can be copied as it is, whatever it ends with. */
+static void test_quotes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		CHECK(!str_has(str_of(rows[i].line), '`'), rows[i].line);
+	CHECK_TEXT(advise(ADVICE_ISSUER, "nginx", "a;"),
+		STR("in oauth2.yaml of oauth2-fcgi change: `a;`"), "line");
 	check_end();
 }
 
@@ -87,6 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_program),
+		cmocka_unit_test(test_quotes),
 		cmocka_unit_test(test_complete),
 	};
 

@@ -1,14 +1,13 @@
-// nginx: the script of nginx-njs and nginx-introspection, for the tokens of one issuer.
+// nginx: the script of nginx-njs and nginx-introspection, for all APIs that take the tokens of one issuer.
 //
-// Where:   /etc/nginx/oauth2-api.js; then nginx -t and reload nginx.
+// Where:   /etc/nginx/oauth2-api.js; then nginx -t and reload nginx. An API's audience and scope are set in
+//          its location, and not here.
 // Needs:   njs 0.7.9 or later, and the configuration of one of these two:
 //          oauth2-admin verifier nginx-njs, oauth2-admin verifier nginx-introspection
 // Test:    as the configuration says
 // Checked: as the configuration says
 
 const ISSUER = "{{issuer}}";
-const AUDIENCE = "{{audience}}";
-const SCOPE = "{{scope}}";
 const TYPES = {{types}};
 const ALGORITHMS = {{algorithms}};
 const AHEAD_S = 10;
@@ -130,47 +129,61 @@ async function open(r, token) {
     return claims;
 }
 
-function isFor(claims) {
+// What the location that has auth_request sets for its API.
+function wanted(r) {
+    const audience = r.variables.oauth2_audience, scope = r.variables.oauth2_scope;
+
+    if (!audience || !scope)
+        throw new Error("set $oauth2_scope and $oauth2_audience in the location that has auth_request");
+    return { audience, scope };
+}
+
+// What goes into a header of the request to the API.
+function isPrintable(text) {
+    return typeof text === "string" && text !== "" && !/[^\x20-\x7e]/.test(text);
+}
+
+function isFor(claims, audience) {
     const now = Date.now() / 1000;
     const audiences = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
 
-    return claims.iss === ISSUER && audiences.indexOf(AUDIENCE) >= 0 &&
+    return claims.iss === ISSUER && audiences.indexOf(audience) >= 0 &&
         typeof claims.exp === "number" && claims.exp > now &&
         (claims.nbf === undefined || typeof claims.nbf === "number" && claims.nbf <= now + AHEAD_S) &&
-        claims.cnf === undefined;
+        claims.cnf === undefined && isPrintable(claims.sub);
 }
 
-function allows(claims) {
-    const scopes = Array.isArray(claims.scope) ? claims.scope : String(claims.scope).split(" ");
+function allows(claims, scope) {
+    const scopes = typeof claims.scope === "string" ? claims.scope.split(" ") : claims.scope;
 
-    return scopes.indexOf(SCOPE) >= 0;
+    return Array.isArray(scopes) && scopes.indexOf(scope) >= 0;
 }
 
 async function decide(r, look) {
     const token = bearer(r);
-
-    if (!token) {
-        refuse(r, 401, "");
-        return;
-    }
-    let claims;
+    let api, claims;
 
     try {
-        claims = await look(r, token);
+        api = wanted(r);
+        claims = token ? await look(r, token) : null;
     } catch (e) {
         r.error("oauth2: " + e.message);
         r.return(500);
         return;
     }
-    if (claims === null || typeof claims !== "object" || !isFor(claims)) {
+    if (!token) {
+        refuse(r, 401, "");
+        return;
+    }
+    if (claims === null || typeof claims !== "object" || !isFor(claims, api.audience)) {
         refuse(r, 401, "invalid_token");
         return;
     }
-    if (!allows(claims)) {
+    if (!allows(claims, api.scope)) {
         refuse(r, 403, "insufficient_scope");
         return;
     }
-    r.headersOut["X-OAuth2-Subject"] = String(claims.sub);
+    r.headersOut["X-OAuth2-Subject"] = claims.sub;
     r.return(204);
 }
 
