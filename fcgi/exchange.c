@@ -135,7 +135,6 @@ static struct meter_turn meter_turn(struct exchange *exchange, int64_t now_us)
 	return (struct meter_turn){
 		.services = &exchange->services,
 		.clients = &reload_snapshot(exchange->reload)->clients,
-		.scratch = exchange->arena,
 		.now_us = now_us,
 	};
 }
@@ -170,10 +169,19 @@ static void count_loads(struct exchange *exchange, const struct meter_turn *turn
 {
 	const struct loads loads = loads_of(exchange->reload), counted = exchange->loads;
 
-	if (exchange->ticked_us != 0 && loads.good == counted.good && loads.bad == counted.bad)
-		return;
 	meter_count_loads(turn, loads.good - counted.good, loads.bad - counted.bad);
 	exchange->loads = loads;
+}
+
+/* Without metrics no load is counted, and this process is not listed: it was by the store. */
+static void leave(struct exchange *exchange)
+{
+	exchange->loads = loads_of(exchange->reload);
+	if (exchange->ticked_us == 0)
+		return;
+	forget_store(exchange);
+	exchange->generation = 0;
+	exchange->ticked_us = 0;
 }
 
 struct exchange *exchange_new(const struct reload *reload)
@@ -247,8 +255,10 @@ void exchange_forget(struct exchange *exchange)
 
 void exchange_tick(struct exchange *exchange)
 {
-	if (!has_meter(exchange))
+	if (!has_meter(exchange)) {
+		leave(exchange);
 		return;
+	}
 	int64_t now_us = clock_steady_us();
 
 	if (!is_time(exchange, now_us) || !adopt_configuration(exchange))
@@ -258,8 +268,16 @@ void exchange_tick(struct exchange *exchange)
 
 	if (store != NULL)
 		store->ops->report(store, &exchange->process);
-	meter_catch_up(&turn);
 	count_loads(exchange, &turn);
 	exchange->ticked_us = now_us;
 	exchange_forget(exchange);
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+	if (!has_meter(exchange))
+		return;
+	const struct meter_turn turn = meter_turn(exchange, clock_steady_us());
+
+	meter_finish(&turn);
 }

@@ -41,4 +41,8 @@ void exchange_forget(struct exchange *exchange);
  */
 void exchange_tick(struct exchange *exchange);
 
+/* exchange_finish - at the end of a worker: deliver, if it can be done at once, what was
+ * counted and not delivered yet. */
+void exchange_finish(struct exchange *exchange);
+
 #endif

@@ -488,6 +488,8 @@ enum reason worker_run(struct listener *listener, struct reload *reload)
 		reload_check(reload);
 		handle(&worker, events, count);
 	}
+	if (reason == REASON_NONE)
+		exchange_finish(worker.exchange);
 	close_worker(&worker);
 	return reason;
 }

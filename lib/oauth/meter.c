@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* What is counted of requests and loads, and where. */
 #include "oauth/meter.h"
+#include "util/clock.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PAUSE_US INT64_C(1000000) /* for which a store that has failed is left alone */
 #define STEP_MAX 16               /* that are counted at once */
+#define SENT_MAX 500              /* the same, of those that were kept */
+#define SHARE_US 20000            /* for which one call sends what was kept */
+#define LAST_US 150000            /* the same, at the end */
+#define SHARE_MAX 10              /* times SENT_MAX that one call sends */
 #define TEXT_SIZE 2048            /* bytes: the names of one request's steps */
 #define FOLDED_SIZE 96            /* bytes: a name without a client of its own */
 
 struct meter {
 	struct counters *kept; /* what no store has taken */
+	uint32_t next;         /* where to go on sending it */
 	bool has_kept;
+	bool is_careful;   /* there was no room in the store for SENT_MAX of it */
+	bool is_in_doubt;  /* the store has failed, and not worked since */
 	int64_t resume_us; /* before that the store is not asked */
 };
 
@@ -22,18 +31,6 @@ struct batch {
 	size_t count;
 	char memory[TEXT_SIZE];
 	struct buf text; /* the steps' names; over memory */
-};
-
-/* Names and values that are taken from what was kept. */
-struct kept_list {
-	struct arena *arena;
-	struct kept *newest;
-	bool is_whole;
-};
-
-struct kept {
-	struct kept *next;
-	struct counter_step step;
 };
 
 static const struct meter_info families[METER__FAMILIES] = {
@@ -48,7 +45,8 @@ static const struct meter_info families[METER__FAMILIES] = {
 		"Loads of a changed configuration, counted by each worker for itself.",
 		{ "result" }, false },
 	[METER_STORE_ERRORS] = { STR_CONST("state_store_errors_total"), "counter",
-		"Requests that the state store failed, and counts that it did not take.",
+		"Requests that the state store failed, and attempts to count that it did not "
+		"take.",
 		{ "reason" }, false },
 	[METER_THROTTLED] = { STR_CONST("throttled_total"), "counter",
 		"Requests answered 429, by the client that they named.", { "client_id" },
@@ -180,7 +178,7 @@ static enum reason count_singly(
 static enum reason offer(struct store *store, const struct counter_step *steps, size_t count)
 {
 	enum reason reason = store->ops->count(store, steps, count);
-	struct counter_step folded[STEP_MAX];
+	struct counter_step folded[STEP_MAX] = { 0 };
 	char memory[STEP_MAX][FOLDED_SIZE];
 
 	if (reason != REASON_STORE_FULL)
@@ -202,6 +200,7 @@ static void keep(struct meter *meter, const struct counter_step *step)
 		(void)!counters_add(meter->kept, &folded);
 	}
 	meter->has_kept = true;
+	meter->next = 0;
 }
 
 static void keep_failure(struct meter *meter, enum reason failure)
@@ -217,6 +216,7 @@ static void keep_failure(struct meter *meter, enum reason failure)
 static void pause_store(const struct meter_turn *turn, enum reason failure)
 {
 	keep_failure(turn->services->meter, failure);
+	turn->services->meter->is_in_doubt = true;
 	turn->services->meter->resume_us = turn->now_us + PAUSE_US;
 }
 
@@ -241,14 +241,6 @@ static void put(const struct meter_turn *turn, const struct counter_step *steps,
 		pause_store(turn, reason);
 }
 
-/* counter_visitor */
-static void ignore(void *context, struct str name, int64_t value)
-{
-	(void)context;
-	(void)name;
-	(void)value;
-}
-
 /*
  * Does the store work again?  It is asked for what changes nothing: one that only stands still
  * may do later, each time, what it was told to do and has not answered.
@@ -256,25 +248,58 @@ static void ignore(void *context, struct str name, int64_t value)
 static bool has_recovered(const struct meter_turn *turn)
 {
 	struct store *store = turn->services->store;
-	enum reason reason = store->ops->each_count(store, ignore, NULL);
+	struct meter *meter = turn->services->meter;
 
-	if (reason != REASON_NONE)
+	if (!meter->is_in_doubt)
+		return true;
+	enum reason reason = store->ops->count(store, NULL, 0);
+
+	if (reason == REASON_NONE)
+		meter->is_in_doubt = false;
+	else
 		pause_store(turn, reason);
 	return reason == REASON_NONE;
 }
 
-static void take(void *context, struct str name, int64_t value)
+/* Send some of what was kept.  False if there is no more, or the store fails. */
+static bool send_some(const struct meter_turn *turn)
 {
-	struct kept_list *list = context;
-	struct kept *kept = list->is_whole ? arena_alloc(list->arena, sizeof(*kept)) : NULL;
+	struct store *store = turn->services->store;
+	struct meter *meter = turn->services->meter;
+	struct counter_step steps[SENT_MAX];
+	size_t count = 0, most = meter->is_careful ? STEP_MAX : SENT_MAX;
 
-	if (kept == NULL || !arena_copy(list->arena, name, &kept->step.name)) {
-		list->is_whole = false;
-		return;
+	while (count < most && counters_take(meter->kept, &meter->next, &steps[count]))
+		count++;
+	if (count == 0) {
+		counters_clear(meter->kept);
+		meter->has_kept = meter->is_careful = false;
+		return false;
 	}
-	kept->step.amount = value;
-	kept->next = list->newest;
-	list->newest = kept;
+	enum reason reason = meter->is_careful ? offer(store, steps, count)
+					       : store->ops->count(store, steps, count);
+
+	if (reason == REASON_NONE)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		keep(meter, &steps[i]);
+	/* Without room for all of them it may have some for a few. */
+	if (reason == REASON_STORE_FULL && !meter->is_careful)
+		meter->is_careful = true;
+	else
+		pause_store(turn, reason);
+	return is_time(turn);
+}
+
+/* For this long, and then what is begun; and not more often. */
+static void send_kept(const struct meter_turn *turn, int64_t limit_us, unsigned times)
+{
+	const int64_t until_us = clock_steady_us() + limit_us;
+
+	if (!turn->services->meter->has_kept || !is_time(turn) || !has_recovered(turn))
+		return;
+	while (times-- > 0 && clock_steady_us() < until_us && send_some(turn))
+		;
 }
 
 static void count_answer(struct batch *batch, const struct audit *audit, int64_t duration_us)
@@ -364,34 +389,24 @@ void meter_count_loads(const struct meter_turn *turn, unsigned good, unsigned ba
 	struct batch batch;
 
 	batch_init(&batch);
-	batch_add(&batch, METER_LOADS, STR("success"), STR(""), good);
-	batch_add(&batch, METER_LOADS, STR("failure"), STR(""), bad);
+	if (good > 0)
+		batch_add(&batch, METER_LOADS, STR("success"), STR(""), good);
+	if (bad > 0)
+		batch_add(&batch, METER_LOADS, STR("failure"), STR(""), bad);
 	meter_catch_up(turn);
-	put(turn, batch.steps, batch.count);
+	if (batch.count > 0)
+		put(turn, batch.steps, batch.count);
 }
 
 void meter_catch_up(const struct meter_turn *turn)
 {
-	struct meter *meter = turn->services->meter;
-	struct kept_list list = { .arena = turn->scratch, .is_whole = true };
-	struct counter_step steps[STEP_MAX];
-	size_t count = 0;
+	send_kept(turn, SHARE_US, SHARE_MAX);
+}
 
-	if (!meter->has_kept || !is_time(turn) || !has_recovered(turn))
-		return;
-	counters_each(meter->kept, take, &list);
-	/* Without memory for all of it: later. */
-	if (!list.is_whole)
-		return;
-	counters_clear(meter->kept);
-	meter->has_kept = false;
-	for (const struct kept *kept = list.newest; kept != NULL; kept = kept->next) {
-		steps[count++] = kept->step;
-		if (count < STEP_MAX && kept->next != NULL)
-			continue;
-		put(turn, steps, count);
-		count = 0;
-	}
+void meter_finish(const struct meter_turn *turn)
+{
+	turn->services->meter->resume_us = turn->now_us;
+	send_kept(turn, LAST_US, UINT_MAX);
 }
 
 void meter_each(const struct meter *meter, counter_visitor *visitor, void *context)

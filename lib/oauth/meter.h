@@ -48,8 +48,7 @@ struct meter;
 struct meter_turn {
 	const struct services *services; /* with a meter */
 	const struct client_table *clients;
-	struct arena *scratch; /* used only after a failure of the store */
-	int64_t now_us;        /* of a clock that never goes back */
+	int64_t now_us; /* of a clock that never goes back */
 };
 
 /* meter_info - what is known of a family. */
@@ -67,19 +66,25 @@ void meter_free(struct meter *meter);
 /*
  * meter_count_request - count a request that is finished.
  *
- * What the store does not take is kept, and sent along later: after a failure it is left alone
- * for a second, so that one which hangs holds up nobody for longer.  Clients that are not
- * configured are counted as METER_UNKNOWN, and so is one for which there is no more room.
+ * What the store does not take is kept, and sent along later, a share with each call.  After a
+ * failure it is left alone for a second, so that one which hangs holds up nobody for longer.  A
+ * share is what can be sent in 20 milliseconds, and what has been begun by then.
+ *
+ * Clients that are not configured are counted as METER_UNKNOWN, and so is one for which there
+ * is no more room.
  */
 void meter_count_request(
 	const struct meter_turn *turn, const struct audit *audit, int64_t duration_us);
 
-/* meter_count_loads - count loads of the configuration; also 0, so that the counters are there.
- */
+/* meter_count_loads - count loads of the configuration. */
 void meter_count_loads(const struct meter_turn *turn, unsigned good, unsigned bad);
 
-/* meter_catch_up - send what the store has not taken, if it is time to try again. */
+/* meter_catch_up - send a share of what the store has not taken, if it is time to try again. */
 void meter_catch_up(const struct meter_turn *turn);
+
+/* meter_finish - at the end of a process: send, for 150 milliseconds, what the store has not
+ * taken, however short ago it failed. */
+void meter_finish(const struct meter_turn *turn);
 
 /* meter_each - visit what was kept in this process. */
 void meter_each(const struct meter *meter, counter_visitor *visitor, void *context);

@@ -121,6 +121,11 @@ static bool is_for(const struct snapshot *snapshot, struct str client_id)
 	       client_find(&snapshot->clients, client_id) != NULL;
 }
 
+static bool is_value(struct str text)
+{
+	return text.n > 0 && str_is_visible(text);
+}
+
 /* As many values as labels; a client that is gone from the configuration is not shown. */
 static bool are_labels(
 	const struct snapshot *snapshot, const struct meter_info *info, struct str labels)
@@ -128,7 +133,8 @@ static bool are_labels(
 	struct str first;
 	bool has_second = str_cut(&labels, '\t', &first);
 
-	return has_second == (info->labels[1] != NULL) && !str_has(labels, '\t') &&
+	return has_second == (info->labels[1] != NULL) && is_value(first) &&
+	       (!has_second || is_value(labels)) &&
 	       (!info->is_by_client || is_for(snapshot, first));
 }
 
@@ -142,7 +148,7 @@ static void gather(void *context, struct str name, int64_t value)
 	struct series found = { .value = value };
 
 	(void)str_cut(&name, '\t', &family_name);
-	if (!find_family(family_name, &found.family))
+	if (value < 0 || !find_family(family_name, &found.family))
 		return;
 	const struct meter_info *info = meter_info(found.family);
 
@@ -180,15 +186,22 @@ static void gather_counters(struct page *page)
 	const struct services *services = page->call->services;
 	struct store *store = services->store;
 
+	if (store == NULL && services->meter == NULL)
+		return;
+	/* So that the first one can be seen to be one more. */
+	gather(page, STR("config_reloads_total\tsuccess"), 0);
+	gather(page, STR("config_reloads_total\tfailure"), 0);
 	if (store == NULL) {
-		if (services->meter != NULL)
-			meter_each(services->meter, gather, page);
+		meter_each(services->meter, gather, page);
 		return;
 	}
-	page->store_is_up = store_answers(store, page->call->now_s);
 	page->failure = store->ops->each_count(store, gather, page);
-	if (page->failure != REASON_NONE)
-		page->store_is_up = false;
+	page->store_is_up = page->failure == REASON_NONE &&
+			    store_answers(store, page->call->now_s);
+	if (page->failure != REASON_NONE) {
+		page->list = NULL;
+		page->count = page->left_out = 0;
+	}
 }
 
 /* process_visitor */
@@ -205,6 +218,10 @@ static int order_processes(const void *a, const void *b)
 	int64_t first = ((const struct process_facts *)a)->pid;
 	int64_t second = ((const struct process_facts *)b)->pid;
 
+	if (first == second) {
+		first = ((const struct process_facts *)a)->started_s;
+		second = ((const struct process_facts *)b)->started_s;
+	}
 	return (first > second) - (first < second);
 }
 
@@ -228,10 +245,19 @@ static int order_series(const void *a, const void *b)
 
 	if (first->family != second->family)
 		return first->family < second->family ? -1 : 1;
-	return str_compare(first->labels, second->labels);
+	int order = str_compare(first->labels, second->labels);
+
+	return order != 0 ? order
+			  : (first->value < second->value) - (first->value > second->value);
 }
 
-/* The series in an order that is the same each time. */
+static bool is_same(const struct series *a, const struct series *b)
+{
+	return a->family == b->family && str_eq(a->labels, b->labels);
+}
+
+/* The series in an order that is the same each time; of twins the one that was counted later.
+ */
 static bool sort(struct page *page)
 {
 	size_t count = 0;
@@ -243,6 +269,11 @@ static bool sort(struct page *page)
 	for (const struct series *series = page->list; series != NULL; series = series->next)
 		page->sorted[count++] = series;
 	qsort(page->sorted, count, sizeof(*page->sorted), order_series);
+	page->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || !is_same(page->sorted[i], page->sorted[i - 1]))
+			page->sorted[page->count++] = page->sorted[i];
+	}
 	return true;
 }
 
@@ -307,10 +338,7 @@ static void write_label(struct buf *text, const char *name, struct str value)
 	for (size_t i = 0; i < value.n; i++) {
 		if (value.p[i] == '\\' || value.p[i] == '"')
 			buf_char(text, '\\');
-		if (value.p[i] == '\n')
-			buf_text(text, "\\n");
-		else
-			buf_char(text, value.p[i]);
+		buf_char(text, value.p[i]);
 	}
 	buf_char(text, '"');
 }
@@ -333,6 +361,22 @@ static void write_constant(struct buf *text, const char *name, const char *help,
 	write_value(text, 1);
 }
 
+/* Its number; of processes with the same one, which are in containers, with a second number. */
+static void write_worker(struct buf *text, const struct process_facts *processes, size_t i)
+{
+	size_t twin = 0;
+
+	while (twin < i && processes[i - twin - 1].pid == processes[i].pid)
+		twin++;
+	buf_text(text, "{worker=\"");
+	buf_number(text, processes[i].pid);
+	if (twin > 0) {
+		buf_char(text, '-');
+		buf_number(text, (int64_t)twin + 1);
+	}
+	buf_char(text, '"');
+}
+
 static void write_gauge(struct page *page, const struct gauge *gauge)
 {
 	struct buf *text = &page->text;
@@ -343,9 +387,7 @@ static void write_gauge(struct page *page, const struct gauge *gauge)
 
 		buf_text(text, PREFIX);
 		buf_text(text, gauge->name);
-		buf_text(text, "{worker=\"");
-		buf_number(text, process->pid);
-		buf_char(text, '"');
+		write_worker(text, page->processes, i);
 		if (gauge->has_version) {
 			buf_char(text, ',');
 			write_label(text, "version", str_of(process->version));
@@ -442,12 +484,12 @@ static size_t write_histogram(struct page *page, size_t first)
 		struct str limit = str_from(page->sorted[end]->labels, endpoint.n + 1);
 
 		for (size_t i = 0; i < METER_BUCKETS; i++)
-			hits[i] += str_eq(meter_bucket(i)->limit, limit)
-					   ? page->sorted[end]->value
-					   : 0;
+			if (str_eq(meter_bucket(i)->limit, limit))
+				hits[i] = page->sorted[end]->value;
 	}
 	for (size_t i = 0; i < METER_BUCKETS; i++) {
-		total += hits[i];
+		/* Nobody has counted that far, but it must not fall for that. */
+		total = hits[i] < INT64_MAX - total ? total + hits[i] : INT64_MAX;
 		begin_series(&page->text, info, "_bucket{");
 		write_label(&page->text, info->labels[0], endpoint);
 		buf_char(&page->text, ',');
@@ -486,7 +528,7 @@ static void write_counters(struct page *page)
 	struct buf *text = &page->text;
 	size_t i = 0;
 
-	while (i < page->count && page->failure == REASON_NONE) {
+	while (i < page->count) {
 		size_t mark = text->n;
 
 		i += write_series(page, i);

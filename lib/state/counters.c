@@ -18,7 +18,7 @@
  * them.
  */
 #include "state/counters.h"
-#include "util/buf.h"
+#include "state/path.h"
 #include "util/clock.h"
 
 #include <assert.h>
@@ -148,6 +148,7 @@ static struct record *look_at(struct table *table, uint32_t offset, struct str *
 static bool is_sound(struct table *table)
 {
 	const struct header *header = &table->header;
+	size_t names = 0;
 
 	if (header->magic != MAGIC || header->layout != LAYOUT || header->size != SIZE)
 		return false;
@@ -159,8 +160,29 @@ static bool is_sound(struct table *table)
 					   offset + record_size(name.n) >
 						   atomic_load(&table->header.used)))
 			return false;
+		names += offset != 0;
 	}
-	return is_room(atomic_load(&table->header.used), 0);
+	uint32_t used = atomic_load(&table->header.used);
+
+	return is_room(used, 0) && names <= (used - sizeof(*table)) / record_size(1);
+}
+
+/* Is this the bucket where seek would find the name?  Damage may lead others there too. */
+static bool is_place_of(struct table *table, struct str name, uint32_t bucket)
+{
+	const uint32_t hash = hash_of(name);
+
+	for (uint32_t i = 0; i < PROBES_MAX; i++) {
+		uint32_t at = (hash + i) % BUCKETS;
+		struct str other;
+
+		if (at == bucket)
+			return true;
+		look_at(table, atomic_load(&table->buckets[at]), &other);
+		if (str_eq(other, name))
+			return false;
+	}
+	return false;
 }
 
 static struct header new_header(void)
@@ -184,9 +206,11 @@ static uint32_t append(struct counters *counters, struct str name)
 	} while (!atomic_compare_exchange_weak(&table->header.used, &offset, offset + size));
 	struct record *record = record_of(table, offset);
 
-	/* Space that nobody has taken before is empty. */
-	if (atomic_load(&record->len) != 0) {
+	/* Space that nobody has taken before is empty.  It is not looked at when a file is
+	 * opened: who does that next is to see that this one is damaged. */
+	if (atomic_load(&record->len) != 0 || atomic_load(&record->value) != 0) {
 		counters->is_damaged = true;
+		atomic_store(&table->header.used, 0);
 		return 0;
 	}
 	memcpy(record->name, name.p, name.n);
@@ -262,13 +286,11 @@ static enum reason set_rights(int fd, const char *path)
 {
 	char above[PATH_MAX];
 	struct stat directory;
-	struct buf buf = buf_init(above, sizeof(above));
 	const char *slash = strrchr(path, '/');
+	struct str name = slash == NULL ? STR(".")
+					: (struct str){ path, (size_t)(slash - path) };
 
-	buf_str(&buf, slash == NULL ? STR(".") : (struct str){ path, (size_t)(slash - path) });
-	buf_text(&buf, "/");
-	buf_char(&buf, '\0');
-	if (buf.overflow || stat(above, &directory) != 0)
+	if (!path_join(above, name, "/") || stat(above, &directory) != 0)
 		return REASON_STORE_OPEN;
 	mode_t mode = S_IRUSR | S_IWUSR | (directory.st_mode & (S_IRGRP | S_IWGRP));
 
@@ -367,6 +389,15 @@ static enum reason make_locked(struct counters *counters, int fd)
 	return reason;
 }
 
+/* Something that is there already, and is no file, or has another name too: its owner may have
+ * put there what is not to be emptied and given to him. */
+static bool is_foreign(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1;
+}
+
 /* The same, if no other process is just doing it. */
 static enum reason try_make(struct counters *counters)
 {
@@ -381,8 +412,12 @@ static enum reason try_make(struct counters *counters)
 			unlink(counters->new_path);
 		return reason;
 	}
-	if (lock_byte(fd, BYTE_MAKING) && is_named(fd, counters->new_path))
+	if (is_foreign(fd)) {
+		unlink(counters->new_path);
+		reason = REASON_STORE_OPEN;
+	} else if (lock_byte(fd, BYTE_MAKING) && is_named(fd, counters->new_path)) {
 		reason = make_locked(counters, fd);
+	}
 	close(fd);
 	return reason;
 }
@@ -410,16 +445,6 @@ static struct counters *allocate(void)
 	counters->fd = -1;
 	counters->place = COUNTERS_PROCESSES_MAX;
 	return counters;
-}
-
-static bool set_path(char to[static PATH_MAX], const char *path, const char *end)
-{
-	struct buf buf = buf_init(to, PATH_MAX);
-
-	buf_text(&buf, path);
-	buf_text(&buf, end);
-	buf_char(&buf, '\0');
-	return !buf.overflow;
 }
 
 /* Take a place that nobody has. */
@@ -504,7 +529,8 @@ enum reason counters_open(const char *path, struct counters **counters)
 	*counters = NULL;
 	if (opened == NULL)
 		return REASON_MEMORY;
-	if (set_path(opened->path, path, "") && set_path(opened->new_path, path, ".new"))
+	if (path_join(opened->path, str_of(path), "") &&
+		path_join(opened->new_path, str_of(path), ".new"))
 		reason = attach(opened);
 	if (reason == REASON_NONE && opened->table == NULL)
 		reason = make(opened);
@@ -545,7 +571,8 @@ enum reason counters_add_all(
 	struct record *record;
 
 	for (size_t i = 0; i < step_count; i++) {
-		if (steps[i].name.n == 0 || steps[i].name.n > COUNTERS_NAME_MAX)
+		if (steps[i].name.n == 0 || steps[i].name.n > COUNTERS_NAME_MAX ||
+			steps[i].amount < 0)
 			return REASON_STORE;
 	}
 	/* A name that has a record keeps it: only the first of two rounds can fail. */
@@ -565,7 +592,7 @@ enum reason counters_add_all(
 
 void counters_each(const struct counters *counters, counter_visitor *visitor, void *context)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (uint32_t i = 0; i < BUCKETS; i++) {
 		uint32_t offset = atomic_load_explicit(
 			&counters->table->buckets[i], memory_order_acquire);
 		struct str name;
@@ -574,10 +601,23 @@ void counters_each(const struct counters *counters, counter_visitor *visitor, vo
 			continue;
 		struct record *record = look_at(counters->table, offset, &name);
 
-		if (record != NULL)
+		if (record != NULL && is_place_of(counters->table, name, i))
 			visitor(context, name,
 				atomic_load_explicit(&record->value, memory_order_relaxed));
 	}
+}
+
+bool counters_take(struct counters *counters, uint32_t *at, struct counter_step *step)
+{
+	for (; *at < BUCKETS; ++*at) {
+		uint32_t offset = atomic_load(&counters->table->buckets[*at]);
+		struct record *record = look_at(counters->table, offset, &step->name);
+
+		step->amount = record == NULL ? 0 : atomic_exchange(&record->value, 0);
+		if (step->amount != 0)
+			return true;
+	}
+	return false;
 }
 
 void counters_clear(struct counters *counters)

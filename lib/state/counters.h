@@ -3,10 +3,12 @@
  * Named counters, and the processes that count, in memory that processes may share: a file that
  * all of them have mapped.
  *
- * Counting takes no lock and no system call: a process that stops or is killed at any point
- * holds up nobody and breaks nothing.  A file that is
- * removed, cut short, damaged, or of another version is given up for a new one, and the counts
- * begin again at zero, as after a restart.
+ * Counting takes no lock and no system call: a process that stops or is killed meanwhile holds
+ * up nobody and breaks nothing.  Only who makes a file holds a lock.  If it stops then, each
+ * other that opens the file gives up after 0.3 seconds; if it is killed, the next one makes it.
+ *
+ * A file that is removed, cut short, damaged, or of another version is given up for a new one,
+ * and the counts begin again at zero, as after a restart.
  */
 #ifndef STATE_COUNTERS_H
 #define STATE_COUNTERS_H
@@ -69,7 +71,7 @@ bool counters_is_stale(const struct counters *counters);
  * counters_add - add to a counter, which begins at zero.
  *
  * Returns REASON_NONE; REASON_STORE_FULL: no room for another name, nothing is counted;
- * REASON_STORE: a name of 0 or too many bytes, or damage.
+ * REASON_STORE: a name of 0 or too many bytes, an amount below 0, or damage.
  */
 NODISCARD enum reason counters_add(struct counters *counters, const struct counter_step *step);
 
@@ -80,6 +82,16 @@ NODISCARD enum reason counters_add_all(
 
 /* counters_each - visit each name once, in no order; the name is borrowed for the visit. */
 void counters_each(const struct counters *counters, counter_visitor *visitor, void *context);
+
+/*
+ * counters_take - take what was counted of one name, which is zero then.
+ *
+ * at    [in, out] where to look, and to go on; 0 at first
+ * step  [out] a name that has a value; borrowed until counters_clear
+ *
+ * False if there is none from there on.
+ */
+bool counters_take(struct counters *counters, uint32_t *at, struct counter_step *step);
 
 /* counters_clear - as new, without a name and without a process; of counters_new only. */
 void counters_clear(struct counters *counters);

@@ -17,7 +17,7 @@
  * What cannot be seen is damage inside of pages: LMDB has no checksums.
  */
 #include "state/lmdb_env.h"
-#include "util/buf.h"
+#include "state/path.h"
 #include "util/clock.h"
 #include "util/filesystem.h"
 
@@ -338,16 +338,6 @@ static enum reason open_files(struct lmdb_env *env, int directory_fd)
 	return reason;
 }
 
-static bool join(char path[static PATH_MAX], struct str directory, const char *name)
-{
-	struct buf buf = buf_init(path, PATH_MAX);
-
-	buf_str(&buf, directory);
-	buf_text(&buf, name);
-	buf_char(&buf, '\0');
-	return !buf.overflow;
-}
-
 /* Make the directory, so that it is there also if the machine stops the next moment. */
 static enum reason make_directory(const struct lmdb_env *env)
 {
@@ -355,7 +345,7 @@ static enum reason make_directory(const struct lmdb_env *env)
 
 	if (mkdir(env->directory, S_IRWXU) != 0)
 		return errno == EEXIST ? REASON_NONE : lmdb_env_reason(errno);
-	if (!join(above, str_of(env->directory), "/.."))
+	if (!path_join(above, str_of(env->directory), "/.."))
 		return REASON_STORE_OPEN;
 	int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -407,10 +397,10 @@ bool lmdb_env_init(struct lmdb_env *env, struct str directory)
 {
 	*env = (struct lmdb_env){ 0 };
 	return directory.n > 0 && !str_has(directory, '\0') &&
-	       join(env->directory, directory, "") &&
-	       join(env->data_path, directory, "/data.mdb") &&
-	       join(env->lock_path, directory, "/lock.mdb") &&
-	       join(env->new_path, directory, "/data.new");
+	       path_join(env->directory, directory, "") &&
+	       path_join(env->data_path, directory, "/data.mdb") &&
+	       path_join(env->lock_path, directory, "/lock.mdb") &&
+	       path_join(env->new_path, directory, "/data.new");
 }
 
 enum reason lmdb_env_prepare(const struct lmdb_env *env)

@@ -67,10 +67,13 @@ struct store;
  *
  * count      add to named counters (counters_add_all).  They are the exception to what was said
  *            above: they may be lost when the machine stops, and be counted twice if the answer
- *            of a remote store is lost.
+ *            of a remote store is lost.  Redis: one that is no number, or too large for another
+ *            step, begins anew.  No steps at all change nothing: that asks whether it works.
  *
  * each_count
- *            visit the named counters; none on failure.
+ *            visit the named counters.  A name may be visited twice, and some before a
+ *            failure.  Neither this nor `count`, when it fails, keeps a store from being asked
+ *            for anything else.
  *
  * report     list this process (counters_report), also later, if it cannot be listed now; not
  *            where the store may be on another machine.

@@ -21,8 +21,8 @@
  * The named counters are beside it, in a file of their own, with which LMDB has nothing to do.
  */
 #include "state/lmdb_env.h"
+#include "state/path.h"
 #include "state/stores.h"
-#include "util/buf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -652,12 +652,8 @@ struct store *store_lmdb_new(struct str directory)
 	if (lmdb == NULL)
 		return NULL;
 	lmdb->store.ops = &ops;
-	struct buf path = buf_init(lmdb->counters_path, sizeof(lmdb->counters_path));
-
-	buf_str(&path, directory);
-	buf_text(&path, "/metrics");
-	buf_char(&path, '\0');
-	if (path.overflow || !lmdb_env_init(&lmdb->env, directory)) {
+	if (!path_join(lmdb->counters_path, directory, "/metrics") ||
+		!lmdb_env_init(&lmdb->env, directory)) {
 		free(lmdb);
 		return NULL;
 	}

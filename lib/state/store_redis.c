@@ -21,13 +21,14 @@
 
 #define OPERATION_LIMIT_US INT64_C(150000) /* connecting included; a request may need six */
 #define PAUSE_US INT64_C(100000)
+#define VISIT_LIMIT_US INT64_C(1000000) /* of all counters; each answer has the limit above */
 #define PORT_MAX 65535
 #define DATABASE_MAX 2147483647
 
 #define KEY_PREFIX "oauth2-fcgi:"
 #define KEY_TEXT_SIZE 80
 #define COUNTERS_KEY KEY_PREFIX "metrics"
-#define COUNTERS_MAX "25000" /* names; an answer must not be too long for its time */
+#define COUNTERS_MAX "25000" /* names; a visit must not be too long for its time */
 #define NUMBERS_SIZE 32      /* of an amount and a length, as text */
 
 struct store_redis {
@@ -92,7 +93,11 @@ static const char increment_script[] =
 	"if count == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end\n"
 	"return {count, redis.call('PTTL', KEYS[1])}\n";
 
-/* The steps are one text: for each an amount, the length of its name, and that. */
+/*
+ * The steps are one text: for each an amount, the length of its name, and that.  All are
+ * counted or none: what cannot be added to is set to zero before.  HSET, unlike a removal, is
+ * refused as the addition is where Redis has no memory left or is not to be written to.
+ */
 static const char count_script[] =
 	"local text = ARGV[1]\n"
 	"local function each(visit)\n"
@@ -108,7 +113,11 @@ static const char count_script[] =
 	"each(function(name) ok = ok and redis.call('HEXISTS', KEYS[1], name) == 1 end)\n"
 	"end\n"
 	"if not ok then return 0 end\n"
-	"each(function(name, amount) redis.call('HINCRBY', KEYS[1], name, amount) end)\n"
+	"each(function(name, amount)\n"
+	"if type(redis.pcall('HINCRBY', KEYS[1], name, amount)) == 'number' then return end\n"
+	"redis.call('HSET', KEYS[1], name, '0')\n"
+	"redis.call('HINCRBY', KEYS[1], name, amount)\n"
+	"end)\n"
 	"return 1\n";
 
 static struct store_redis *redis_of(struct store *store)
@@ -265,12 +274,12 @@ static enum reason exchange(
 }
 
 /* One command and its answer, for freeReplyObject; NULL on failure.  Never sent twice. */
-PRINTF(3, 4)
-static enum reason ask(struct store_redis *redis, redisReply **reply, const char *command, ...)
+PRINTF(3, 0)
+static enum reason vask(
+	struct store_redis *redis, redisReply **reply, const char *command, va_list arguments)
 {
 	const int64_t begin_us = clock_steady_us(), deadline_us = begin_us + OPERATION_LIMIT_US;
 	enum reason reason = REASON_NONE;
-	va_list arguments;
 
 	*reply = NULL;
 	if (begin_us < redis->resume_us)
@@ -281,11 +290,9 @@ static enum reason ask(struct store_redis *redis, redisReply **reply, const char
 
 	if (is_new)
 		reason = open_context(redis);
-	va_start(arguments, command);
 	if (reason == REASON_NONE &&
 		redisvAppendCommand(redis->context, command, arguments) != REDIS_OK)
 		reason = REASON_STORE;
-	va_end(arguments);
 	if (reason == REASON_NONE)
 		reason = exchange(redis->context, is_new, deadline_us, reply);
 	if (reason != REASON_NONE)
@@ -293,6 +300,34 @@ static enum reason ask(struct store_redis *redis, redisReply **reply, const char
 	/* Requests that have queued up meanwhile must not wait one after the other. */
 	if (reason == REASON_STORE_UNREACHABLE && clock_steady_us() >= deadline_us)
 		redis->resume_us = clock_steady_us() + PAUSE_US;
+	return reason;
+}
+
+PRINTF(3, 4)
+static enum reason ask(struct store_redis *redis, redisReply **reply, const char *command, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, command);
+	enum reason reason = vask(redis, reply, command, arguments);
+
+	va_end(arguments);
+	return reason;
+}
+
+/* The same for what no request waits for: if it fails, requests may ask all the same. */
+PRINTF(3, 4)
+static enum reason ask_aside(
+	struct store_redis *redis, redisReply **reply, const char *command, ...)
+{
+	const int64_t resume_us = redis->resume_us;
+	va_list arguments;
+
+	va_start(arguments, command);
+	enum reason reason = vask(redis, reply, command, arguments);
+
+	va_end(arguments);
+	redis->resume_us = resume_us;
 	return reason;
 }
 
@@ -389,22 +424,32 @@ static void count_key(const redisReply *name, struct store_tally *tally)
 	}
 }
 
-/* One answer to SCAN: where to go on, and some names.  False if it is something else. */
-static bool count_page(const redisReply *page, struct store_tally *tally, int64_t *cursor)
+/* An answer to SCAN or HSCAN: where to go on, and some texts.  False: something else. */
+static bool read_page(const redisReply *page, int64_t *cursor, const redisReply **texts)
 {
 	if (page->type != REDIS_REPLY_ARRAY || page->elements != 2 ||
 		page->element[0]->type != REDIS_REPLY_STRING ||
 		page->element[1]->type != REDIS_REPLY_ARRAY)
 		return false;
 	const redisReply *next = page->element[0];
-	const redisReply *names = page->element[1];
 
-	for (size_t i = 0; i < names->elements; i++) {
-		if (names->element[i]->type != REDIS_REPLY_STRING)
+	*texts = page->element[1];
+	for (size_t i = 0; i < (*texts)->elements; i++) {
+		if ((*texts)->element[i]->type != REDIS_REPLY_STRING)
 			return false;
-		count_key(names->element[i], tally);
 	}
 	return str_to_number((struct str){ next->str, next->len }, INT64_MAX, cursor);
+}
+
+static bool count_page(const redisReply *page, struct store_tally *tally, int64_t *cursor)
+{
+	const redisReply *names;
+
+	if (!read_page(page, cursor, &names))
+		return false;
+	for (size_t i = 0; i < names->elements; i++)
+		count_key(names->element[i], tally);
+	return true;
 }
 
 /* While the table of keys changes its size, SCAN may name one twice: a tally may be a bit high.
@@ -448,7 +493,8 @@ static char *pack_steps(const struct counter_step *steps, size_t step_count)
 	for (size_t i = 0; i < step_count; i++) {
 		struct str name = steps[i].name;
 
-		if (name.n == 0 || name.n > COUNTERS_NAME_MAX || str_has(name, '\0'))
+		if (name.n == 0 || name.n > COUNTERS_NAME_MAX || str_has(name, '\0') ||
+			steps[i].amount < 0)
 			return NULL;
 		size += NUMBERS_SIZE + name.n;
 	}
@@ -478,7 +524,7 @@ static enum reason redis_count(
 
 	if (text == NULL)
 		return REASON_STORE;
-	enum reason reason = ask(
+	enum reason reason = ask_aside(
 		redis, &reply, "EVAL %s 1 %s %s", count_script, COUNTERS_KEY, text);
 
 	free(text);
@@ -492,46 +538,46 @@ static enum reason redis_count(
 	return reason;
 }
 
-/* Names and values by turns. */
-static bool are_counters(const redisReply *reply)
+/* Names and values by turns; what cannot be a counter of ours is left out. */
+static bool visit_page(
+	const redisReply *page, counter_visitor *visitor, void *context, int64_t *cursor)
 {
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
-		return false;
-	for (size_t i = 0; i < reply->elements; i++) {
-		if (reply->element[i]->type != REDIS_REPLY_STRING)
-			return false;
-	}
-	return true;
-}
+	const redisReply *texts;
 
-/* What cannot be a counter of ours is left out. */
-static void visit_counters(const redisReply *reply, counter_visitor *visitor, void *context)
-{
-	for (size_t i = 0; i < reply->elements; i += 2) {
-		const redisReply *name = reply->element[i], *text = reply->element[i + 1];
+	if (!read_page(page, cursor, &texts) || texts->elements % 2 != 0)
+		return false;
+	for (size_t i = 0; i < texts->elements; i += 2) {
+		const redisReply *name = texts->element[i], *text = texts->element[i + 1];
 		int64_t value;
 
 		if (name->len > 0 && name->len <= COUNTERS_NAME_MAX &&
 			str_to_number((struct str){ text->str, text->len }, INT64_MAX, &value))
 			visitor(context, (struct str){ name->str, name->len }, value);
 	}
+	return true;
 }
 
 static enum reason redis_each_count(
 	struct store *store, counter_visitor *visitor, void *context)
 {
 	struct store_redis *redis = redis_of(store);
-	redisReply *reply;
-	enum reason reason = ask(redis, &reply, "HGETALL %s", COUNTERS_KEY);
+	const int64_t until_us = clock_steady_us() + VISIT_LIMIT_US;
+	int64_t cursor = 0;
 
-	if (reason != REASON_NONE)
-		return reason;
-	if (are_counters(reply))
-		visit_counters(reply, visitor, context);
-	else
-		reason = distrust(redis);
-	freeReplyObject(reply);
-	return reason;
+	do {
+		redisReply *page;
+		enum reason reason = ask_aside(redis, &page, "HSCAN %s %lld COUNT 1000",
+			COUNTERS_KEY, (long long)cursor);
+
+		if (reason == REASON_NONE && !visit_page(page, visitor, context, &cursor))
+			reason = distrust(redis);
+		freeReplyObject(page);
+		if (reason != REASON_NONE)
+			return reason;
+		if (cursor != 0 && clock_steady_us() >= until_us)
+			return REASON_STORE_UNREACHABLE;
+	} while (cursor != 0);
+	return REASON_NONE;
 }
 
 static void redis_report(struct store *store, const struct process_facts *facts)

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 from urllib.parse import urlencode
 
@@ -364,6 +366,31 @@ def test_switched_on_and_off(start):
                    "it is gone")
 
 
+def test_switched_off_beside_others(start):
+    """Who has nothing to tell any more is not listed, and does not count what it loads."""
+    first = start(LMDB, 1, TEXT)
+    state = f"lmdb:{first.place}/state"
+    second = start(state, 1, TEXT)
+    both = set(first.children() + second.children())
+    raw.wait_until(lambda: scrape(second).workers() == both, SLACK_S, "both are listed")
+    for mark in ("off", "more", "again"):
+        reload(first, CONFIG + STATE, LMDB, mark)
+    raw.wait_until(lambda: scrape(second).workers() == set(second.children()), TICK_S + SLACK_S, "one is left")
+    reload(first, TEXT, LMDB, "on")
+    raw.wait_until(lambda: scrape(second).workers() == both, TICK_S + SLACK_S, "both are listed again")
+    assert scrape(second).all("config_reloads_total") == {("success",): 1, ("failure",): 0}, "the last one"
+
+
+def test_loads_are_there_before_there_are_any(start):
+    """Also when what was counted is lost."""
+    server = start(LMDB, 1, TEXT)
+    reload(server, TEXT, LMDB, "more")
+    raw.wait_until(lambda: scrape(server).all("config_reloads_total") == {("success",): 1, ("failure",): 0},
+                   SLACK_S, "the load is counted")
+    (server.place / "state/metrics").unlink()
+    assert scrape(server).all("config_reloads_total") == {("success",): 0, ("failure",): 0}
+
+
 def test_clients_that_are_taken_away(start):
     """No name is shown that the configuration does not have; it is when it is back, with its number."""
     server = start(LMDB, 1, TEXT)
@@ -528,6 +555,128 @@ def test_redis_that_is_killed(start, redis):
     assert issued(server) == 41, "and nothing counted twice"
 
 
+def test_worker_that_is_told_to_stop(start, redis):
+    """It delivers at the end what it has kept, if it can."""
+    server = start(redis.url, 1, TEXT)
+    assert raw.exchange(server.address, secret_request()).status == 200
+    redis.kill()
+    for _ in range(20):
+        assert raw.exchange(server.address, secret_request()).status == 200
+    redis.start()
+    server.end()
+    # What was counted before went with Redis.
+    assert issued(start(redis.url, 1, place=server.place)) == 20
+
+
+class SlowLink:
+    """Passes on what a Redis server says: so many bytes a second, or each piece so late."""
+
+    def __init__(self, port, rate=None, delay_s=0):
+        self.target = port
+        self.rate = rate
+        self.delay_s = delay_s
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.open = []
+        self.is_cut = False
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listener.accept()[0]
+                if self.is_cut:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self.target))
+                self.open += [near, far]
+                for connection in (near, far):
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self.pass_on, args=(near, far, 0), daemon=True).start()
+                threading.Thread(target=self.pass_on, args=(far, near, self.delay_s), daemon=True).start()
+
+    def pass_on(self, source, sink, delay_s):
+        with contextlib.suppress(OSError):
+            while data := source.recv(16384):
+                time.sleep(delay_s + (len(data) / self.rate if self.rate else 0))
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        self.is_cut = True
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.open = []
+
+    def end(self):
+        self.cut()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def add_names(redis, count):
+    script = ("for i = 1, ARGV[1] do redis.call('HSET', 'oauth2-fcgi:metrics', "
+              "'tokens_refused_total\\tTENANT_CLIENT_ID\\tsome_other_reason_' .. i, 1) end return 1")
+    subprocess.run([servers.tool("redis-cli"), "-p", str(redis.port), "EVAL", script, "0", str(count)], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def test_many_names_over_a_slow_link(start, redis):
+    """Neither a scrape nor counting keeps requests from the store that they need."""
+    add_names(redis, 24000)
+    link = SlowLink(redis.port, rate=50e6 / 8)
+    server = start(f"redis://127.0.0.1:{link.port}/0", 1, TEXT + "throttle: {}\n")
+
+    def statuses(seconds, then=lambda: None):
+        begin = time.monotonic()
+        found = []
+        while time.monotonic() - begin < seconds:
+            found += [raw.exchange(server.address, secret_request()).status for _ in range(20)]
+            then()
+        return found
+
+    def check_scrape():
+        document = scrape(server)
+        assert document.get("state_store_up") == 1, document.text[:400]
+        assert document.get("tokens_issued_total", client_id="TENANT_CLIENT_ID")
+        assert len(document.all("tokens_refused_total")) == 24000
+
+    assert raw.exchange(server.address, secret_request()).status == 200
+    assert set(statuses(3, check_scrape)) == {200}
+    link.cut()
+    assert raw.exchange(server.address, secret_request()).status == 503
+    link.is_cut = False
+    time.sleep(TICK_S)
+    before = issued(server)
+    found = statuses(2)
+    assert set(found) == {200}
+    assert issued(server) == before + len(found)
+    assert scrape(server).get("requests_total", endpoint="token", status="503") == 1, "and nothing is left behind"
+    link.end()
+
+
+def test_many_that_were_kept(start, redis):
+    """When Redis is back, far away, no request waits until all of it is delivered."""
+    names = [f"client-{number:05d}" for number in range(3000)]
+    link = SlowLink(redis.port, delay_s=0.005)
+    server = start(f"redis://127.0.0.1:{link.port}/0", 1, with_clients(TEXT, names))
+    connection = next(connection_to_each(server, 1))
+    link.cut()
+    for name in names:
+        assert ask(connection, client_request(name)).status == 200
+    link.is_cut = False
+    slowest = 0
+    begin = time.monotonic()
+    while time.monotonic() - begin < 2 * TICK_S:
+        sent = time.monotonic()
+        assert ask(connection, raw.get_request("/jwks", keep=True)).status == 200
+        slowest = max(slowest, time.monotonic() - sent)
+    assert slowest < LIMIT_S
+    assert scrape(server).all("tokens_issued_total") == {(name,): 1 for name in names}
+    link.end()
+
+
 def test_counters_that_are_taken_away(start):
     """With the whole directory: until it is back, what can be told is told; then it is counted anew."""
     server = start(LMDB, 2, TEXT)
@@ -560,20 +709,25 @@ def test_file_of_counters_that_is_none(start):
 
 # Many clients
 
-def test_many_clients(start, places):
+def with_clients(text, names):
+    """A configuration with more clients, whose secret is TENANT_CLIENT_ID's."""
+    return text.replace("clients:\n", "clients:\n" + "".join(
+        f'  {name}: {{scopes: [email], secrets: [{{hash: "sha256:<TENANT_CLIENT_ID>"}}]}}\n' for name in names))
+
+
+def client_request(name):
+    body = urlencode({"grant_type": "client_credentials", "client_id": name,
+                      "client_secret": SECRETS["TENANT_CLIENT_ID"]}).encode()
+    return raw.token_request(body, keep=True)
+
+
+def test_many_clients(start):
     """A document with thousands of series is whole, and comes in time."""
-    place = places(LMDB, TEXT)
     names = [f"client-{number:05d}" for number in range(5000)]
-    digest = re.search(r"sha256:[0-9a-f]{64}", (place / "oauth2.yaml").read_text())[0]
-    config = (place / "oauth2.yaml").read_text().replace("clients:\n", "clients:\n" + "".join(
-        f'  {name}: {{scopes: [email], secrets: [{{hash: "{digest}"}}]}}\n' for name in names))
-    (place / "oauth2.yaml").write_text(config)
-    server = start(LMDB, 2, place=place)
+    server = start(LMDB, 2, with_clients(TEXT, names))
     connections = list(connection_to_each(server, 2))
-    secret = SECRETS["TENANT_CLIENT_ID"]
     for number, name in enumerate(names):
-        body = urlencode({"grant_type": "client_credentials", "client_id": name, "client_secret": secret}).encode()
-        assert ask(connections[number % 2], raw.token_request(body, keep=True)).status == 200
+        assert ask(connections[number % 2], client_request(name)).status == 200
     document = scrape(server)
     begin = time.monotonic()
     raw.exchange(server.address, SCRAPE)

@@ -75,6 +75,7 @@ static inline void counting_check_contract(struct store *store)
 		{ longest, COUNTERS_NAME_MAX } };
 	static const struct counter_step bad[] = { { TEXT("a"), 1 }, { TEXT("new"), 1 },
 		{ { longest, sizeof(longest) }, 1 } };
+	static const struct counter_step less[] = { { TEXT("a"), 1 }, { TEXT("a b"), -1 } };
 	struct counter_step steps[COUNT(names) + 1];
 	struct findings findings;
 
@@ -92,6 +93,7 @@ static inline void counting_check_contract(struct store *store)
 			2 * (int64_t)i + (i == 1 ? INT64_C(1) << 41 : 0), COUNT(names), "all");
 	CHECK_REASON(store->ops->count(store, bad, COUNT(bad)), REASON_STORE, "too long");
 	CHECK_REASON(counting_add(store, STR(""), 1), REASON_STORE, "no name");
+	CHECK_REASON(store->ops->count(store, less, COUNT(less)), REASON_STORE, "below 0");
 	CHECK_REASON(counting_visit(store, STR("a"), &findings), REASON_NONE, "none");
 	CHECK_NUMBER(findings.value, 0, "none of them");
 	CHECK_NUMBER(findings.total, (INT64_C(1) << 41) + 30, "none of them");

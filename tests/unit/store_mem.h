@@ -23,6 +23,7 @@ enum store_mem_call {
 	STORE_MEM_TALLY,
 	STORE_MEM_PRUNE,
 	STORE_MEM_COUNT,
+	STORE_MEM_PROBE, /* a count of nothing */
 	STORE_MEM_EACH_COUNT,
 	STORE_MEM__CALLS,
 };
@@ -214,7 +215,8 @@ static inline enum reason store_mem_count(
 	struct store *store, const struct counter_step *steps, size_t step_count)
 {
 	struct store_mem *mem = store_mem_of(store);
-	enum reason reason = store_mem_begin(mem, STORE_MEM_COUNT);
+	enum reason reason = store_mem_begin(
+		mem, step_count == 0 ? STORE_MEM_PROBE : STORE_MEM_COUNT);
 
 	return reason == REASON_NONE ? counters_add_all(mem->counters, steps, step_count)
 				     : reason;

@@ -148,6 +148,14 @@ static const char *new_path(void)
 	return text;
 }
 
+static const char *other_path(void)
+{
+	static char text[PATH_MAX];
+
+	snprintf(text, sizeof(text), "%s/other", top);
+	return text;
+}
+
 static struct counters *open_counters(void)
 {
 	struct counters *counters;
@@ -251,6 +259,7 @@ static void test_all_or_none(void **state)
 		{ TEXT("a"), 4 } };
 	static const struct counter_step bad[] = { { TEXT("a"), 1 }, { TEXT("c"), 2 },
 		{ TEXT(""), 4 } };
+	static const struct counter_step less[] = { { TEXT("a"), 1 }, { TEXT("b"), -1 } };
 	struct counters *counters = counters_new();
 
 	(void)state;
@@ -258,6 +267,7 @@ static void test_all_or_none(void **state)
 	CHECK_REASON(counters_add_all(counters, good, 0), REASON_NONE, "nothing");
 	CHECK_REASON(counters_add_all(counters, good, COUNT(good)), REASON_NONE, "good");
 	CHECK_REASON(counters_add_all(counters, bad, COUNT(bad)), REASON_STORE, "bad");
+	CHECK_REASON(counters_add_all(counters, less, COUNT(less)), REASON_STORE, "less");
 	check_value(counters, STR("a"), 5, "once");
 	check_value(counters, STR("b"), 2, "once");
 	CHECK_NUMBER(visit(counters, STR("")).total, 7, "nothing else");
@@ -700,6 +710,61 @@ static void test_damaged_index(void **state)
 	check_end();
 }
 
+/* Bytes where the next record would go, as a machine that stopped may leave them. */
+static void test_damaged_space(void **state)
+{
+	static const unsigned char junk[] = { 0x55 };
+
+	(void)state;
+	/* Of its value, and of its length. */
+	for (off_t at = 0; at < 12; at++) {
+		struct counters *in_use = make_some(), *fresh;
+		uint32_t used = RECORDS_BEGIN + 50 * 24;
+
+		put(path(), used + at, junk, sizeof(junk));
+		fresh = open_counters();
+		CHECK_REASON(add_name(fresh, STR("new"), 1), REASON_STORE, "seen");
+		CHECK(counters_is_stale(fresh), "seen");
+		counters_free(fresh);
+		fresh = open_counters();
+		CHECK_REASON(
+			add_name(fresh, STR("new"), 1), REASON_NONE, "there is a new file");
+		check_value(fresh, STR("new"), 1, "there is a new file");
+		CHECK(counters_is_stale(in_use), "who has the old one open sees that");
+		counters_free(fresh);
+		check_recovers(in_use, "space");
+	}
+	check_end();
+}
+
+/* Buckets of an index by hand, in a file that is open, and that is opened. */
+static void fill_index(uint32_t offset, size_t step, const char *test)
+{
+	static uint32_t index[INDEX_SIZE / 4];
+	struct counters *in_use = make_some(), *fresh;
+
+	for (size_t i = 0; i < COUNT(index); i++)
+		index[i] = i % step == 0 ? offset : 0;
+	put(path(), HEADER_SIZE, index, sizeof(index));
+	CHECK(visit(in_use, STR("")).names <= 1, test);
+	fresh = open_counters();
+	CHECK(visit(fresh, STR("")).names <= 1, test);
+	CHECK_REASON(add_name(fresh, STR("new"), 1), REASON_NONE, test);
+	counters_free(fresh);
+	check_recovers(in_use, test);
+}
+
+/* Many buckets that lead to one record, which is visited once. */
+static void test_damaged_twice(void **state)
+{
+	(void)state;
+	fill_index(RECORDS_BEGIN, 1, "all");
+	fill_index(RECORDS_BEGIN, 2, "every other");
+	fill_index(RECORDS_BEGIN, 2000, "some");
+	fill_index(RECORDS_BEGIN + 24, 60000, "two");
+	check_end();
+}
+
 /* A file of another layout, of another program, of another size: a new one takes its place. */
 static void test_replaced(void **state)
 {
@@ -872,6 +937,17 @@ static void make_fifo(const char *name)
 	assert_int_equal(mkfifo(name, 0600), 0);
 }
 
+/* Another name of a file that is not ours to write. */
+static void make_hard_link(const char *name)
+{
+	int fd = open(other_path(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "precious", 8), 8);
+	close(fd);
+	assert_int_equal(link(other_path(), name), 0);
+}
+
 static void make_garbage(const char *name)
 {
 	int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -918,6 +994,7 @@ static void test_left(void **state)
 		{ make_garbage, REASON_NONE },
 		{ make_link, REASON_STORE_OPEN },
 		{ make_fifo, REASON_STORE_OPEN },
+		{ make_hard_link, REASON_STORE_OPEN },
 	};
 	struct counters *counters;
 
@@ -932,6 +1009,10 @@ static void test_left(void **state)
 		counters_free(counters);
 		assert_int_equal(unlink(path()), 0);
 	}
+	struct stat st = stat_of(other_path());
+
+	CHECK_NUMBER(st.st_size, 8, "the file of the hard link");
+	CHECK_NUMBER(st.st_mode & 07777, 0640, "the file of the hard link");
 	check_end();
 }
 
@@ -1227,6 +1308,8 @@ int main(void)
 		TEST(test_damaged_header),
 		TEST(test_damaged),
 		TEST(test_damaged_index),
+		TEST(test_damaged_space),
+		TEST(test_damaged_twice),
 		TEST(test_replaced),
 		TEST(test_stale),
 		TEST(test_full),

@@ -10,7 +10,6 @@
 #include "jose/certificate.h"
 #include "jose/jwt.h"
 #include "oauth/dispatch.h"
-#include "oauth/meter.h"
 #include "oauth/mint.h"
 #include "util/diag.h"
 
@@ -1082,20 +1081,6 @@ static void test_dispatch_token(void **state)
 
 static const struct netmask anybody = { .address.known = true };
 
-/* A counter that is looked for, and what it has. */
-struct value {
-	struct str name;
-	int64_t *value;
-};
-
-static void find_value(void *context, struct str name, int64_t value)
-{
-	const struct value *wanted = context;
-
-	if (str_eq(name, wanted->name))
-		*wanted->value = value;
-}
-
 /* The numbers of the store, as they are, or none of them. */
 static void send_metrics(void)
 {
@@ -1134,36 +1119,6 @@ static void send_metrics(void)
 		"what cannot be asked is not up");
 }
 
-/* Without memory for all that was kept, none of it is sent, and none lost. */
-static void catch_up(void)
-{
-	static const struct audit issued = {
-		.endpoint = "token", .client_id = TEXT("FAST"), .status = 200
-	};
-	struct meter_turn turn = { &fixture.services, &fixture.snapshot->clients, NULL, 0 };
-	const struct counter_step wanted = { STR("tokens_issued_total\tFAST"), 1 };
-	int64_t value = 0;
-
-	fixture.services.meter = meter_new();
-	turn.scratch = arena_new(64, 65536);
-	assert_true(fixture.services.meter && turn.scratch);
-	counters_clear(fixture.store->counters);
-	fixture.store->failure = REASON_STORE_UNREACHABLE;
-	meter_count_request(&turn, &issued, 1);
-	fixture.store->failure = REASON_NONE;
-	turn.now_us = 2000000;
-	arm();
-	meter_catch_up(&turn);
-	disarm();
-	meter_catch_up(&turn);
-	counters_each(
-		fixture.store->counters, find_value, &(struct value){ wanted.name, &value });
-	CHECK_NUMBER(value, 1, "counted once");
-	meter_free(fixture.services.meter);
-	fixture.services.meter = NULL;
-	arena_free(turn.scratch);
-}
-
 static void test_metrics(void **state)
 {
 	const struct counter_step step = { STR("tokens_issued_total\tFAST"), 7 };
@@ -1174,7 +1129,6 @@ static void test_metrics(void **state)
 	fixture.snapshot->metrics_allowed_ips = (struct netmask_list){ &anybody, 1 };
 	assert_int_equal(counters_add(fixture.store->counters, &step), REASON_NONE);
 	walk_all(send_metrics, LIBRARY | CRYPTO);
-	walk_all(catch_up, LIBRARY);
 	close_signed();
 }
 

@@ -3,9 +3,10 @@
 #include "fixture.h"
 
 #include "oauth/meter.h"
+#include "util/clock.h"
 
 #define SECOND_US INT64_C(1000000)
-#define COUNTER_MAX 512
+#define COUNTER_MAX 2048
 
 static struct fixture fixture;
 static struct meter_turn turn;
@@ -80,8 +81,7 @@ static int open_fixture(void **state)
 	fixture_seal(&fixture);
 	fixture.services.meter = meter_new();
 	assert_non_null(fixture.services.meter);
-	turn = (struct meter_turn){ &fixture.services, &fixture.snapshot->clients,
-		fixture.arena, SECOND_US };
+	turn = (struct meter_turn){ &fixture.services, &fixture.snapshot->clients, SECOND_US };
 	return 0;
 }
 
@@ -249,15 +249,14 @@ static void test_buckets(void **state)
 
 static void test_loads(void **state)
 {
-	static const char *const none[] = { "config_reloads_total|success=0",
-		"config_reloads_total|failure=0", NULL };
 	static const char *const some[] = { "config_reloads_total|success=2",
 		"config_reloads_total|failure=3", NULL };
 
 	(void)state;
 	meter_count_loads(&turn, 0, 0);
-	check_all(stored(), none, "none yet");
+	CHECK_NUMBER(stored()->count, 0, "none yet");
 	meter_count_loads(&turn, 2, 0);
+	CHECK_NUMBER(stored()->count, 1, "what has not happened is not there");
 	meter_count_loads(&turn, 0, 3);
 	check_all(stored(), some, "some");
 	check_end();
@@ -335,7 +334,7 @@ static void test_failing_again(void **state)
 
 		fixture.store->failure = REASON_STORE_UNREACHABLE;
 		fixture.store->failing_call = 0;
-		for (unsigned status = 200; status < 210; status++) {
+		for (unsigned status = 200; status < 500; status++) {
 			for (size_t i = 0; i < COUNT(endpoints); i++)
 				count(endpoints[i], "A", REASON_NONE, (int)status);
 		}
@@ -352,7 +351,7 @@ static void test_failing_again(void **state)
 			"state_store_errors_total|store_unreachable=%u", failures);
 		CHECK(lists(stored(), expected), expected);
 		CHECK(lists(stored(), "tokens_issued_total|A=1"), "a token");
-		CHECK_NUMBER(stored()->count, 60 + 6 + 6 + 2, "each name");
+		CHECK_NUMBER(stored()->count, 1800 + 6 + 6 + 2, "each name");
 		for (size_t i = 0; i < listing.count; i++)
 			CHECK(strncmp(listing.lines[i], "requests_total", 14) != 0 ||
 					strstr(listing.lines[i], "=1") != NULL,
@@ -361,6 +360,114 @@ static void test_failing_again(void **state)
 		turn.now_us += SECOND_US;
 	}
 	CHECK(some > 3 && some < 11, "each of the calls has failed");
+	check_end();
+}
+
+/* Keep what that many requests count, at three names each. */
+static void keep_requests(unsigned requests)
+{
+	char endpoint[32];
+
+	fixture.store->failure = REASON_STORE_UNREACHABLE;
+	for (unsigned i = 0; i < requests; i++) {
+		snprintf(endpoint, sizeof(endpoint), "e%u", i);
+		count(endpoint, "", REASON_NONE, 200);
+	}
+	fixture.store->failure = REASON_NONE;
+	fixture.store->call_count = 0;
+	turn.now_us += SECOND_US;
+}
+
+static void sum(void *context, struct str name, int64_t value)
+{
+	if (str_starts(name, STR("requests_total\t")))
+		*(int64_t *)context += value;
+}
+
+static int64_t requests_in(const struct counters *counters)
+{
+	int64_t total = 0;
+
+	counters_each(counters, sum, &total);
+	return total;
+}
+
+/* Nobody waits for all that was kept: each call takes a share of it. */
+static void test_shares(void **state)
+{
+	struct store_mem *mem = fixture.store;
+	int64_t before = 0;
+	unsigned shares = 0;
+
+	(void)state;
+	keep_requests(4000);
+	for (; before < 4000 && shares < 100; shares++) {
+		mem->call_count = 0;
+		meter_catch_up(&turn);
+		CHECK(mem->call_count <= 11, "few calls");
+		CHECK(requests_in(mem->counters) > before, "each brings some");
+		before = requests_in(mem->counters);
+		count("jwks", "", REASON_NONE, 404);
+		before++;
+	}
+	CHECK(shares > 1 && shares < 20, "some");
+	mem->call_count = 0;
+	meter_catch_up(&turn);
+	CHECK_NUMBER(requests_in(mem->counters), 4000 + shares, "all, once");
+	CHECK_NUMBER(mem->call_count, 0, "nothing is left");
+	check_end();
+}
+
+static const struct store_ops *quick;
+
+static enum reason count_slowly(
+	struct store *store, const struct counter_step *steps, size_t step_count)
+{
+	struct timespec pause = { .tv_nsec = 15000000 };
+
+	nanosleep(&pause, NULL);
+	return quick->count(store, steps, step_count);
+}
+
+/* Nor long for a share. */
+static void test_slow_store(void **state)
+{
+	struct store_mem *mem = fixture.store;
+	static struct store_ops slow;
+
+	(void)state;
+	keep_requests(4000);
+	quick = mem->store.ops;
+	slow = *quick;
+	slow.count = count_slowly;
+	mem->store.ops = &slow;
+	int64_t begin_us = clock_steady_us();
+
+	meter_catch_up(&turn);
+	CHECK(clock_steady_us() - begin_us < 100000, "20 ms, and one call more");
+	CHECK(mem->call_count <= 4, "a few calls");
+	CHECK(mem->calls[STORE_MEM_COUNT] >= 2, "but one at least");
+	/* Whoever ends has more time, and does not mind what failed a moment ago. */
+	mem->store.ops = quick;
+	mem->failure = REASON_STORE_UNREACHABLE;
+	count("jwks", "", REASON_NONE, 200);
+	mem->failure = REASON_NONE;
+	meter_finish(&turn);
+	CHECK_NUMBER(requests_in(mem->counters), 4001, "all");
+	mem->call_count = 0;
+	meter_finish(&turn);
+	CHECK_NUMBER(mem->call_count, 0, "nothing to send");
+	keep_requests(4000);
+	mem->store.ops = &slow;
+	begin_us = clock_steady_us();
+	meter_finish(&turn);
+	CHECK(clock_steady_us() - begin_us < 400000, "but it ends");
+	mem->failure = REASON_STORE_UNREACHABLE;
+	mem->call_count = 0;
+	count("jwks", "", REASON_NONE, 200);
+	meter_finish(&turn);
+	CHECK(mem->call_count <= 2, "one that fails is left alone");
+	mem->store.ops = quick;
 	check_end();
 }
 
@@ -489,6 +596,8 @@ int main(void)
 		TEST(test_no_store),
 		TEST(test_failing_store),
 		TEST(test_failing_again),
+		TEST(test_shares),
+		TEST(test_slow_store),
 		TEST(test_no_room),
 		TEST(test_full_store),
 		TEST(test_reasons),

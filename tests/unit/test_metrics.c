@@ -107,7 +107,7 @@ static void test_whole_document(void **state)
 		"oauth2_config_reloads_total{result=\"failure\"} 0\n"
 		"oauth2_config_reloads_total{result=\"success\"} 4\n"
 		"# HELP oauth2_state_store_errors_total Requests that the state store failed, "
-		"and counts that it did not take.\n"
+		"and attempts to count that it did not take.\n"
 		"# TYPE oauth2_state_store_errors_total counter\n"
 		"oauth2_state_store_errors_total{reason=\"store_full\"} 5\n"
 		"# HELP oauth2_throttled_total Requests answered 429, by the client that they "
@@ -181,11 +181,70 @@ static void test_histogram(void **state)
 	ask_send(&from_local);
 	check_answer("histogram");
 	CHECK(says(wanted), "cumulated");
-	CHECK(str_ends(response.body,
-		      STR("oauth2_request_duration_seconds_sum{endpoint=\"token\"} 0.999999\n"
-			  "oauth2_request_duration_seconds_count{endpoint=\"token\"} 1\n")),
+	CHECK(says("oauth2_request_duration_seconds_sum{endpoint=\"token\"} 0.999999\n"
+		   "oauth2_request_duration_seconds_count{endpoint=\"token\"} 1\n#"),
 		"the other");
 	CHECK(!says("duration_us"), "that is a part of it");
+	check_end();
+}
+
+/* Numbers that nobody has counted up to stay as they are, and rise. */
+static void test_large_numbers(void **state)
+{
+	(void)state;
+	count("request_duration_seconds\tjwks\t0.001", INT64_MAX);
+	count("request_duration_seconds\tjwks\t0.005", INT64_MAX);
+	count("request_duration_seconds\tjwks\t+Inf", 1);
+	count("request_duration_us\tjwks", INT64_MAX);
+	ask_send(&from_local);
+	check_answer("large");
+	CHECK(says("le=\"0.0005\"} 0\n"), "below");
+	CHECK(says("le=\"0.0025\"} 9223372036854775807\n"), "between");
+	CHECK(says("le=\"0.005\"} 9223372036854775807\n"), "the same");
+	CHECK(says("le=\"+Inf\"} 9223372036854775807\n"), "the same");
+	CHECK(says("_sum{endpoint=\"jwks\"} 9223372036854.775807\n"), "the sum");
+	CHECK(!says("} -"), "none is below 0");
+	check_end();
+}
+
+/* A store may tell a name twice, and other numbers each time. */
+static enum reason tell_twice(struct store *store, counter_visitor *visitor, void *context)
+{
+	static const struct counter_step steps[] = {
+		{ TEXT("tokens_issued_total\tA"), 2 },
+		{ TEXT("request_duration_seconds\tjwks\t0.001"), 4 },
+		{ TEXT("requests_total\tjwks\t200"), -1 },
+		{ TEXT("config_reloads_total\tfailure"), 9 },
+		{ TEXT("tokens_issued_total\tA"), 3 },
+		{ TEXT("tokens_issued_total\tB \"\\"), 3 },
+		{ TEXT("request_duration_seconds\tjwks\t0.001"), 4 },
+		{ TEXT("tokens_issued_total\tA"), 2 },
+	};
+
+	(void)store;
+	for (size_t i = 0; i < COUNT(steps); i++)
+		visitor(context, steps[i].name, steps[i].amount);
+	return REASON_NONE;
+}
+
+static void test_twice(void **state)
+{
+	static struct store_ops ops;
+
+	(void)state;
+	ops = *fixture.services.store->ops;
+	fixture.services.store->ops = &ops;
+	ops.each_count = tell_twice;
+	ask_send(&from_local);
+	check_answer("twice");
+	CHECK(says("\noauth2_tokens_issued_total{client_id=\"A\"} 3\n"
+		   "oauth2_tokens_issued_total{client_id=\"B \\\"\\\\\"} 3\n"),
+		"the newer one, once");
+	CHECK(says("oauth2_request_duration_seconds_count{endpoint=\"jwks\"} 4\n"), "once");
+	CHECK(says("\noauth2_config_reloads_total{result=\"failure\"} 9\n"
+		   "oauth2_config_reloads_total{result=\"success\"} 0\n"),
+		"loads are there before there are any");
+	CHECK(!says("_requests_total"), "no number below 0");
 	check_end();
 }
 
@@ -196,7 +255,11 @@ static void test_foreign_names(void **state)
 		"requests_total\ttoken\t200\tmore", "oauth2_requests_total\ttoken\t200",
 		"tokens_issued_total\tgone", "tokens_issued_total\tA\tB",
 		"tokens_refused_total\tgone\tsecret_wrong", "tokens_refused_total\tA",
-		"throttled_total\tgone", "\t", "tokens_issued_total\t", "a\nb 1\n" };
+		"throttled_total\tgone", "\t", "tokens_issued_total\t", "a\nb 1\n",
+		"requests_total\t\t200", "requests_total\ttoken\t", "requests_total\t\t",
+		"requests_total\ta\nb\t200", "requests_total\ttoken\t\xff",
+		"requests_total\t\xc3\xa4\t200", "request_duration_seconds\t\t1",
+		"tokens_refused_total\tA\t\x01", "request_duration_us\t" };
 	static char before[16384];
 
 	(void)state;
@@ -207,10 +270,10 @@ static void test_foreign_names(void **state)
 	ask_send(&from_local);
 	check_answer("foreign");
 	CHECK_TEXT(response.body, str_of(before), "nothing more");
-	count("requests_total\ta\nb \"\\\t200", 1);
+	count("requests_total\ta \"\\\t200", 1);
 	count("request_duration_seconds\tjwks\t0.7", 1);
 	ask_send(&from_local);
-	CHECK(says("\noauth2_requests_total{endpoint=\"a\\nb \\\"\\\\\",status=\"200\"} 1\n"),
+	CHECK(says("\noauth2_requests_total{endpoint=\"a \\\"\\\\\",status=\"200\"} 1\n"),
 		"escaped");
 	CHECK(says("_count{endpoint=\"jwks\"} 0\n"), "no bucket of ours");
 	check_end();
@@ -235,8 +298,7 @@ static void test_scope(void **state)
 			"answers.\n" },
 	};
 	struct store *store = fixture.services.store;
-	struct meter_turn turn = { &fixture.services, &fixture.snapshot->clients, fixture.arena,
-		0 };
+	struct meter_turn turn = { &fixture.services, &fixture.snapshot->clients, 0 };
 	static const struct audit issued = {
 		.endpoint = "token", .client_id = TEXT("A"), .status = 200
 	};
@@ -266,17 +328,19 @@ static void test_scope(void **state)
 }
 
 /* Processes of a store of the tests: there is room for one only, so these are made up. */
-static void list_three(struct store *store, process_visitor *visitor, void *context)
+static void list_five(struct store *store, process_visitor *visitor, void *context)
 {
-	static const struct process_facts three[] = {
+	static const struct process_facts five[] = {
 		{ .pid = 30, .started_s = 3, .loaded_s = NOW_S + 5, .version = "1.2.4" },
 		{ .pid = 4, .started_s = 4, .loaded_s = NOW_S - 1, .version = "1.2.3" },
 		{ .pid = 500, .loaded_s = NOW_S, .degraded = true, .version = "\"\\" },
+		{ .pid = 4, .started_s = 5, .loaded_s = NOW_S - 2, .version = "1.2.5" },
+		{ .pid = 4, .started_s = 3, .loaded_s = NOW_S - 3, .version = "1.2.6" },
 	};
 
 	(void)store;
-	for (size_t i = 0; i < COUNT(three); i++)
-		visitor(context, &three[i]);
+	for (size_t i = 0; i < COUNT(five); i++)
+		visitor(context, &five[i]);
 }
 
 static void list_many(struct store *store, process_visitor *visitor, void *context)
@@ -295,22 +359,31 @@ static void test_processes(void **state)
 	(void)state;
 	ops = *fixture.services.store->ops;
 	fixture.services.store->ops = &ops;
-	ops.each_process = list_three;
+	ops.each_process = list_five;
 	ask_send(&from_local);
-	check_answer("three");
-	CHECK(says("\noauth2_build_info{worker=\"4\",version=\"1.2.3\"} 1\n"
+	check_answer("five");
+	/* Numbers may be there twice: those of containers that share a directory. */
+	CHECK(says("\noauth2_build_info{worker=\"4\",version=\"1.2.6\"} 1\n"
+		   "oauth2_build_info{worker=\"4-2\",version=\"1.2.3\"} 1\n"
+		   "oauth2_build_info{worker=\"4-3\",version=\"1.2.5\"} 1\n"
 		   "oauth2_build_info{worker=\"30\",version=\"1.2.4\"} 1\n"
 		   "oauth2_build_info{worker=\"500\",version=\"\\\"\\\\\"} 1\n#"),
 		"sorted, escaped, and nobody else");
-	CHECK(says("\noauth2_config_age_seconds{worker=\"4\"} 1\n"
+	CHECK(says("\noauth2_config_age_seconds{worker=\"4\"} 3\n"
+		   "oauth2_config_age_seconds{worker=\"4-2\"} 1\n"
+		   "oauth2_config_age_seconds{worker=\"4-3\"} 2\n"
 		   "oauth2_config_age_seconds{worker=\"30\"} 0\n"
 		   "oauth2_config_age_seconds{worker=\"500\"} 0\n#"),
 		"never below 0");
 	CHECK(says("\noauth2_config_degraded{worker=\"4\"} 0\n"
+		   "oauth2_config_degraded{worker=\"4-2\"} 0\n"
+		   "oauth2_config_degraded{worker=\"4-3\"} 0\n"
 		   "oauth2_config_degraded{worker=\"30\"} 0\n"
 		   "oauth2_config_degraded{worker=\"500\"} 1\n#"),
 		"each its own");
-	CHECK(says("\noauth2_worker_start_time_seconds{worker=\"4\"} 4\n"
+	CHECK(says("\noauth2_worker_start_time_seconds{worker=\"4\"} 3\n"
+		   "oauth2_worker_start_time_seconds{worker=\"4-2\"} 4\n"
+		   "oauth2_worker_start_time_seconds{worker=\"4-3\"} 5\n"
 		   "oauth2_worker_start_time_seconds{worker=\"30\"} 3\n"
 		   "oauth2_worker_start_time_seconds{worker=\"500\"} 0\n"),
 		"each its own");
@@ -326,8 +399,7 @@ static void test_processes(void **state)
 /* Numbers of this process alone would look as if all had begun anew. */
 static void test_failing_store(void **state)
 {
-	struct meter_turn turn = { &fixture.services, &fixture.snapshot->clients, fixture.arena,
-		0 };
+	struct meter_turn turn = { &fixture.services, &fixture.snapshot->clients, 0 };
 	static const struct audit issued = {
 		.endpoint = "token", .client_id = TEXT("A"), .status = 200
 	};
@@ -339,6 +411,7 @@ static void test_failing_store(void **state)
 	ask_send(&from_local);
 	check_answer("it fails");
 	CHECK(says("\noauth2_state_store_up 0\n"), "it fails");
+	CHECK_NUMBER(fixture.store->calls[STORE_MEM_HAS], 0, "and is not asked twice");
 	CHECK(says("\n# The counters are left out now: the state store does not answer.\n"),
 		"why");
 	CHECK(!says("_total") && !says("duration"), "no counters");
@@ -511,6 +584,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_whole_document),
 		TEST(test_histogram),
+		TEST(test_large_numbers),
+		TEST(test_twice),
 		TEST(test_foreign_names),
 		TEST(test_scope),
 		TEST(test_processes),

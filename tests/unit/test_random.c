@@ -3,6 +3,13 @@
 #include "support.h"
 #include "util/random.h"
 
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ALLOCATIONS 100 /* of OpenSSL's start, and more */
+
 int __real_RAND_bytes(unsigned char *p, int n);
 int __wrap_RAND_bytes(unsigned char *p, int n);
 
@@ -14,6 +21,74 @@ int __wrap_RAND_bytes(unsigned char *p, int n)
 		return __real_RAND_bytes(p, n);
 	memset(p, 0x5a, (size_t)n);
 	return 0;
+}
+
+/* Which of OpenSSL's allocations is the first to fail, and do all that follow? */
+static struct {
+	unsigned n;
+	unsigned calls;
+	bool from_then_on;
+} plan;
+
+static bool fails_now(void)
+{
+	plan.calls++;
+	return plan.calls == plan.n || (plan.from_then_on && plan.calls > plan.n);
+}
+
+static void *failing_malloc(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return fails_now() ? NULL : malloc(n);
+}
+
+static void *failing_realloc(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return fails_now() ? NULL : realloc(p, n);
+}
+
+static void plain_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* In a new process; true if it ended well. */
+static bool starts_or_refuses(void)
+{
+	unsigned char bytes[16];
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		/* A crash is to end it, not to be caught by cmocka. */
+		signal(SIGSEGV, SIG_DFL);
+		if (CRYPTO_set_mem_functions(failing_malloc, failing_realloc, plain_free) != 1)
+			_exit(1);
+		enum reason reason = random_bytes(bytes, sizeof(bytes));
+
+		_exit(reason == REASON_NONE || reason == REASON_RANDOM ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Before all other tests: OpenSSL has not been used yet. */
+static void test_start_without_memory(void **state)
+{
+	(void)state;
+	for (plan.n = 1; plan.n <= ALLOCATIONS; plan.n++) {
+		plan.from_then_on = false;
+		CHECK(starts_or_refuses(), "one fails");
+		plan.from_then_on = true;
+		CHECK(starts_or_refuses(), "all fail");
+	}
+	check_end();
 }
 
 static void test_fills(void **state)
@@ -63,6 +138,7 @@ static void test_failure(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start_without_memory),
 		cmocka_unit_test(test_fills),
 		cmocka_unit_test(test_differ),
 		cmocka_unit_test(test_failure),

@@ -477,17 +477,25 @@ static void test_named_counters(void **state)
 	check_end();
 }
 
-/* What somebody else has written there. */
+/* What somebody else has written there: what is no counter begins anew. */
 static void test_named_counters_strange(void **state)
 {
+	static const struct counter_step steps[] = { { TEXT("a"), 1 }, { TEXT("b"), 2 },
+		{ TEXT("d"), 3 }, { TEXT("e"), 4 }, { TEXT("f"), 5 } };
 	struct store *store = open_store(&server, "0");
 
 	(void)state;
 	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_NONE, "count");
 	freeReplyObject(redis_server_command(&server,
-		"HSET oauth2-fcgi:metrics b nonsense c -1 d 1.5 e 99999999999999999999"));
-	counting_check(store, STR("a"), 1, 1, "others are left out");
-	CHECK_REASON(counting_add(store, STR("b"), 1), REASON_STORE, "no number");
+		"HSET oauth2-fcgi:metrics b nonsense c -1 d 1.5 e 99999999999999999999 "
+		"f 9223372036854775807"));
+	counting_check(store, STR("a"), 1, 2, "others are left out");
+	for (int i = 0; i < 2; i++)
+		CHECK_REASON(store->ops->count(store, steps, COUNT(steps)), REASON_NONE, "all");
+	counting_check(store, STR("a"), 3, 5, "once each time");
+	counting_check(store, STR("b"), 4, 5, "anew");
+	counting_check(store, STR("e"), 8, 5, "anew");
+	counting_check(store, STR("f"), 10, 5, "anew");
 	freeReplyObject(redis_server_command(&server, "SET oauth2-fcgi:metrics nonsense"));
 	counting_check_refuses(store, REASON_STORE, "no hash");
 	flush(&server);
@@ -693,6 +701,7 @@ static void test_full(void **state)
 	(void)state;
 	redis_server_start(&small, options);
 	store = open_store(&small, "0");
+	CHECK_REASON(counting_add(store, STR("a"), 7), REASON_NONE, "named counter");
 	for (count = 0; reason == REASON_NONE && count < 100000; count++) {
 		key = make_key(STORE_REPLAY, count);
 		reason = store->ops->add(store, &key, now() + 100, now(), &added);
@@ -707,6 +716,7 @@ static void test_full(void **state)
 	CHECK_REASON(counting_add(store, STR("a"), 1), REASON_STORE_FULL, "named counter");
 	freeReplyObject(redis_server_command(&small, "CONFIG SET maxmemory 0"));
 	CHECK(add(store, count + 1), "there is room again");
+	counting_check(store, STR("a"), 7, 1, "what was counted stays");
 	CHECK(count < 2 || has(store, 0), "what was added stays");
 	store_free(store);
 	redis_server_stop(&small);
@@ -993,8 +1003,12 @@ static void test_counting_lies(void **state)
 		{ { .name = "no room", .answer = TEXT("+OK\r\n:0\r\n") }, REASON_STORE_FULL,
 			REASON_STORE, 0 },
 		{ { .name = "a counter",
-			  .answer = TEXT("+OK\r\n*2\r\n$1\r\na\r\n$2\r\n17\r\n") },
+			  .answer = TEXT("+OK\r\n*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n"
+					 "$2\r\n17\r\n") },
 			REASON_STORE, REASON_NONE, 1 },
+		{ { .name = "no place to go on",
+			  .answer = TEXT("+OK\r\n*2\r\n$1\r\nx\r\n*0\r\n") },
+			REASON_STORE, REASON_STORE, 0 },
 		{ { .name = "two", .answer = TEXT("+OK\r\n:2\r\n") }, REASON_STORE,
 			REASON_STORE, 0 },
 		{ { .name = "text", .answer = TEXT("+OK\r\n$1\r\n1\r\n") }, REASON_STORE,
@@ -1002,14 +1016,15 @@ static void test_counting_lies(void **state)
 		{ { .name = "no array", .answer = TEXT("+OK\r\n*-1\r\n") }, REASON_STORE,
 			REASON_STORE, 0 },
 		{ { .name = "a name without a value",
-			  .answer = TEXT("+OK\r\n*1\r\n$1\r\na\r\n") },
+			  .answer = TEXT("+OK\r\n*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n") },
 			REASON_STORE, REASON_STORE, 0 },
 		{ { .name = "a number as value",
-			  .answer = TEXT("+OK\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n"
-					 "$1\r\nb\r\n:1\r\n") },
+			  .answer = TEXT("+OK\r\n*2\r\n$1\r\n0\r\n*4\r\n$1\r\na\r\n$1\r\n"
+					 "1\r\n$1\r\nb\r\n:1\r\n") },
 			REASON_STORE, REASON_STORE, 0 },
 		{ { .name = "nothing as name",
-			  .answer = TEXT("+OK\r\n*2\r\n$-1\r\n$1\r\n1\r\n") },
+			  .answer = TEXT("+OK\r\n*2\r\n$1\r\n0\r\n*2\r\n$-1\r\n$1\r\n"
+					 "1\r\n") },
 			REASON_STORE, REASON_STORE, 0 },
 	};
 
@@ -1031,6 +1046,90 @@ static void test_counting_lies(void **state)
 		redis_server_kill(pid);
 		close(listener);
 	}
+	check_end();
+}
+
+/* In the child: pages of one counter, each after 80 ms; after `pages` of them it is the end.
+ */
+static void tell_pages(int listener, unsigned pages)
+{
+	const struct str more = STR("*2\r\n$1\r\n7\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
+	const struct str last = STR("*2\r\n$1\r\n0\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n");
+	char request[4096];
+	int fd = accept(listener, NULL, NULL);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 1; recv(fd, request, sizeof(request), 0) > 0; i++) {
+		const struct str page = i == pages ? last : more;
+
+		usleep(80000);
+		if (i == 1)
+			(void)send(fd, "+OK\r\n", 5, MSG_NOSIGNAL);
+		(void)send(fd, page.p, page.n, MSG_NOSIGNAL);
+	}
+	_exit(0);
+}
+
+/* A visit may take longer than one answer, but not for ever. */
+static void test_slow_visit(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned pages;
+		enum reason reason;
+	} cases[] = { { "two pages", 2, REASON_NONE }, { "four pages", 4, REASON_NONE },
+		{ "without end", 0, REASON_STORE_UNREACHABLE } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct redis_server slow = { 0 };
+		struct findings findings;
+		int listener = redis_server_listen(8, &slow.port);
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			tell_pages(listener, cases[i].pages);
+		snprintf(slow.port_text, sizeof(slow.port_text), "%d", slow.port);
+		struct store *store = open_store(&slow, "0");
+		int64_t start_us = clock_steady_us();
+
+		CHECK_REASON(counting_visit(store, STR("b"), &findings), cases[i].reason,
+			cases[i].name);
+		CHECK(clock_steady_us() - start_us < 3 * ANSWER_LIMIT_US, cases[i].name);
+		if (cases[i].pages > 0) {
+			CHECK_NUMBER(findings.names, cases[i].pages, cases[i].name);
+			CHECK_NUMBER(findings.value, 2, cases[i].name);
+		}
+		store_free(store);
+		redis_server_kill(pid);
+		close(listener);
+	}
+	check_end();
+}
+
+/* Counters that Redis has no time for do not keep requests from asking it. */
+static void test_counting_does_not_pause(void **state)
+{
+	struct store *store = open_store(&server, "0");
+	struct findings findings;
+	struct store_key key = make_key(STORE_REPLAY, 1);
+	bool found;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		static const struct counter_step step = { TEXT("a"), 1 };
+
+		kill(server.pid, SIGSTOP);
+		CHECK_REASON(i == 0   ? counting_visit(store, STR("a"), &findings)
+			     : i == 1 ? store->ops->count(store, &step, 1)
+				      : store->ops->count(store, NULL, 0),
+			REASON_STORE_UNREACHABLE, "no time");
+		kill(server.pid, SIGCONT);
+		CHECK_REASON(store->ops->has(store, &key, now() + 100, now(), &found),
+			REASON_NONE, "what a request asks");
+	}
+	store_free(store);
 	check_end();
 }
 
@@ -1241,6 +1340,8 @@ int main(void)
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_tally_lies),
 		cmocka_unit_test(test_counting_lies),
+		cmocka_unit_test(test_slow_visit),
+		cmocka_unit_test_setup(test_counting_does_not_pause, empty),
 		cmocka_unit_test(test_trickle),
 		cmocka_unit_test_setup(test_race, empty),
 		cmocka_unit_test_setup(test_speed, empty),
