@@ -29,6 +29,8 @@ PKGS       := libcrypto jansson yaml-0.1 lmdb hiredis
 ADMIN_PKGS := libcurl
 CFLAGS     ?= -O2 -g
 PORT       ?= 8080
+# What of the end-to-end tests is run.
+E2E        ?= tests/e2e
 PYTHON     := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
 
 B          := build$(if $(SAN),/san)$(if $(COV),/cov)
@@ -135,7 +137,7 @@ valgrind: all $(TESTS)
 		--under '$(MEMCHECK) --log-file=%d/%p.memory'
 
 test: all unit
-	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e --build $(B)
+	$(PYTHON) -m pytest -q -p no:cacheprovider $(E2E) --build $(B)
 
 vectors: $(B)/tests/vectors
 	@test -n '$(VECTORS)' || { echo "make: say where the vectors are: make vectors VECTORS=DIR" >&2; exit 1; }
