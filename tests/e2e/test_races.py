@@ -863,7 +863,7 @@ def test_killed_processes_lose_nothing(start):
     with Killer(server) as killer:
         answers = send_all(server, requests)
     found = collections.Counter(answers.values())
-    assert killer.killed >= 20, "the test kills too few to show anything"
+    assert killer.killed >= 8, "the test kills too few to show anything"
     assert set(found) <= {200, None} and found[None] > 0 and found[200] > WRITES / 2, found
     done = [request for request, status in answers.items() if status == 200]
     kept = [request for request in done if request not in revocations]
