@@ -375,15 +375,15 @@ static enum reason open_env(struct lmdb_env *env)
 }
 
 /* Open the files, if they are not open, or are others now. */
-static enum reason ensure_open(struct lmdb_env *env, bool writes)
+static enum reason ensure_open(struct lmdb_env *env)
 {
 	off_t size, lock_size;
 
 	if (env->env == NULL)
 		return open_env(env);
-	/* A lock file that is not that of the others guards nothing; readers do without it. */
+	/* From a lock file that is not that of the others readers learn of no new commit. */
 	if (!is_still(env->data_path, env->data, &size) ||
-		(writes && !is_still(env->lock_path, env->lock, &lock_size))) {
+		!is_still(env->lock_path, env->lock, &lock_size)) {
 		lmdb_env_close(env);
 		return open_env(env);
 	}
@@ -412,7 +412,7 @@ enum reason lmdb_env_prepare(const struct lmdb_env *env)
 
 enum reason lmdb_env_begin(struct lmdb_env *env, bool writes)
 {
-	enum reason reason = ensure_open(env, writes);
+	enum reason reason = ensure_open(env);
 
 	return reason == REASON_NONE ? begin(env, writes) : reason;
 }

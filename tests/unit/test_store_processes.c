@@ -392,6 +392,60 @@ static void test_two(void **state)
 	check_end();
 }
 
+#define LOCK_RECORDS 6 /* before the second of them the lock file is removed */
+
+/* Finds each record when it is told that it is there. */
+static bool read_along(void)
+{
+	struct store *store = open_store();
+	bool ok = true, answer;
+
+	alarm(PATIENCE_S);
+	for (unsigned i = 0; i < LOCK_RECORDS; i++) {
+		await(turns.to_child[0]);
+		ok = ok &&
+		     has(store, STORE_REVOCATION, i, LATER_S, NOW_S, &answer) == REASON_NONE &&
+		     answer;
+		pass(turns.to_parent[1]);
+	}
+	store_free(store);
+	return ok;
+}
+
+/* LMDB's readers learn from the lock file what the last commit is. */
+static void test_lock_removed(void **state)
+{
+	bool added;
+	int status;
+
+	(void)state;
+	assert_int_equal(pipe2(turns.to_child, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(turns.to_parent, O_CLOEXEC), 0);
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(read_along() ? 0 : 1);
+	struct store *store = open_store();
+
+	for (unsigned i = 0; i < LOCK_RECORDS; i++) {
+		if (i == 1)
+			assert_int_equal(unlink(file_of("lock.mdb")), 0);
+		CHECK_REASON(add(store, STORE_REVOCATION, i, LATER_S, NOW_S, &added),
+			REASON_NONE, "add");
+		pass(turns.to_child[1]);
+		await(turns.to_parent[0]);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	CHECK_NUMBER(status, 0, "the reader");
+	store_free(store);
+	for (unsigned i = 0; i < 2; i++) {
+		close(turns.to_child[i]);
+		close(turns.to_parent[i]);
+	}
+	check_end();
+}
+
 /*
  * The operator removes the data file alone, while an idle process still has it and the lock
  * file open: the lock file is not for the new data.  With an odd and an even number of commits
@@ -603,6 +657,7 @@ int main(void)
 		TEST(test_throttle_race),
 		TEST(test_kill),
 		TEST(test_two),
+		TEST(test_lock_removed),
 		TEST(test_data_removed),
 		TEST(test_dead_readers),
 		TEST(test_full_disk),
