@@ -4,7 +4,6 @@
 #include "util/random.h"
 
 #include <crypt.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +144,6 @@ static const char *run_crypt(
 	if (secret.n > 0)
 		memcpy(checker->passphrase, secret.p, secret.n);
 	checker->passphrase[secret.n] = '\0';
-	errno = 0;
 	const char *output = crypt_r(checker->passphrase, setting, &checker->crypt);
 
 	return output != NULL && output[0] == '$' ? output : NULL;
@@ -166,9 +164,8 @@ static bool crypt_matches(struct attempt *attempt, struct str hash)
 		return false;
 	struct str output = str_of(run_crypt(attempt->checker, secret, hash.p));
 
-	/* EINVAL: crypt(3) does not take the stored hash, and no secret will ever match it. */
-	if (output.n == 0 && errno != EINVAL)
-		attempt->failed = true;
+	/* Hashes that crypt(3) does not take are refused when they are loaded. */
+	attempt->failed = attempt->failed || output.n == 0;
 	attempt->spent_us += output.n == 0 ? 0 : hash_cost_us(hash);
 	bool matches = output.n == hash.n && secret_equal(output.p, hash.p, hash.n);
 
@@ -187,7 +184,8 @@ static void pay(struct attempt *attempt, const struct failure_price *price)
 	struct str text = hashable ? attempt->claim->secret : STR("");
 
 	while (price->total_us - attempt->spent_us >= (price->hash_us + 1) / 2) {
-		(void)run_crypt(attempt->checker, text, price->hash.p);
+		if (run_crypt(attempt->checker, text, price->hash.p) == NULL)
+			attempt->failed = true;
 		forget_run(attempt->checker);
 		attempt->spent_us += price->hash_us;
 	}
@@ -270,7 +268,7 @@ static enum reason judge(const struct attempt *attempt, const struct secret *fou
 	if (claim->client == NULL)
 		return REASON_CLIENT_UNKNOWN;
 	if (found == NULL)
-		return attempt->failed ? REASON_HASHING : REASON_SECRET_WRONG;
+		return REASON_SECRET_WRONG;
 	if (secret_is_live(found, claim->now_s))
 		return REASON_NONE;
 	return claim->now_s < found->not_before_s ? REASON_SECRET_EARLY : REASON_SECRET_EXPIRED;
@@ -332,8 +330,14 @@ enum reason credential_check(struct credential_checker *checker,
 	*matched = find_match(&attempt);
 	enum reason reason = judge(&attempt, *matched);
 
-	if (reason != REASON_NONE || claim->is_refused)
+	if (reason != REASON_NONE || claim->is_refused) {
 		pay(&attempt, price);
+		/* Told alike of all, so that nobody learns which clients exist. */
+		if (attempt.failed) {
+			*matched = NULL;
+			reason = REASON_HASHING;
+		}
+	}
 	secret_wipe(attempt.digest, sizeof(attempt.digest));
 	return reason;
 }

@@ -53,7 +53,7 @@ struct credential_claim {
  *
  * Returns REASON_NONE; REASON_CLIENT_UNKNOWN, REASON_SECRET_WRONG,
  * REASON_SECRET_EXPIRED, REASON_SECRET_EARLY; REASON_HASHING: crypt(3) or
- * the digest of the secret failed.
+ * the digest of the secret failed, told alike of every claim that is not let in.
  */
 NODISCARD enum reason credential_check(struct credential_checker *checker,
 	const struct failure_price *price, const struct credential_claim *claim,

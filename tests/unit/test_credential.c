@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -24,6 +25,7 @@ unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const ch
 
 static unsigned hash_count;
 static const char *hash_result; /* what crypt_r returns instead of hashing */
+static int hash_error;          /* errno then */
 static bool hash_fails, salt_fails, mac_fails;
 
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
@@ -33,6 +35,7 @@ char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data 
 	hash_count++;
 	if (!hash_fails)
 		return __real_crypt_r(phrase, setting, data);
+	errno = hash_error;
 	if (!hash_result)
 		return NULL;
 	strncpy(failure, hash_result, sizeof(failure) - 1);
@@ -355,8 +358,7 @@ static void test_price_of_kinds(void **state)
 	check_end();
 }
 
-/* crypt(3) refuses some hashes that look good: their client is like any other with a wrong
- * secret. */
+/* A hash that crypt(3) refuses is refused when it is loaded; later it is no wrong secret. */
 static void test_unusable_hash(void **state)
 {
 	const struct secret unusable = { .kind = SECRET_CRYPT,
@@ -367,8 +369,9 @@ static void test_unusable_hash(void **state)
 	const struct secret *matched;
 
 	(void)state;
+	CHECK(!credential_hash_is_supported(unusable.text), "unusable");
 	CHECK_REASON(check_with(checker, &client, slow_hash, STR("abc"), NOW_S, &matched),
-		REASON_SECRET_WRONG, "unusable");
+		REASON_HASHING, "unusable");
 	check_end();
 }
 
@@ -540,6 +543,39 @@ static void test_check_fails(void **state)
 	check_end();
 }
 
+/* What crypt(3) cannot do is no wrong secret, and is told alike of all: yescrypt reports a lack
+ * of memory as EINVAL. */
+static void test_check_fails_alike(void **state)
+{
+	struct secret slow = fixture_slow_secret();
+	struct client client = { .id = STR("s"), .secrets = &slow, .secret_count = 1 };
+	struct failure_price price = { 0 };
+	const struct secret *matched;
+	const struct credential_claim claims[] = {
+		{ .client = &client, .secret = STR(FIXTURE_SLOW_SECRET), .now_s = NOW_S },
+		{ .client = &client, .secret = STR("wrong"), .now_s = NOW_S },
+		{ .client = &client,
+			.secret = STR(FIXTURE_SLOW_SECRET),
+			.now_s = NOW_S,
+			.is_refused = true },
+		{ .secret = STR("wrong"), .now_s = NOW_S },
+	};
+
+	(void)state;
+	failure_price_add(&price, &client);
+	hash_fails = true;
+	hash_result = "*0";
+	hash_error = EINVAL;
+	for (size_t i = 0; i < COUNT(claims); i++) {
+		CHECK_REASON(credential_check(checker, &price, &claims[i], &matched),
+			REASON_HASHING, "alike");
+		CHECK(!matched, "alike");
+	}
+	hash_fails = false;
+	hash_error = 0;
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -560,6 +596,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hash, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_hash_fails, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_check_fails, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_check_fails_alike, make_checker, free_checker),
 	};
 
 	return cmocka_run_group_tests_name("credential", tests, NULL, NULL);
