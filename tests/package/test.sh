@@ -351,6 +351,8 @@ build_next_package
 lap "built $(basename "$first")"
 forbid_services
 keep_apache
+# Apache's own tool makes this directory when it is first used, and leaves it.
+install -d -m 755 /var/lib/apache2/conf/enabled_by_admin
 list_files >"$dir/before"
 port=$(free_port)
 
