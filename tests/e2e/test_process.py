@@ -228,8 +228,12 @@ def run_cgi(start, body=b"", arguments=None, **variables):
     arguments = start.config if arguments is None else arguments
     variables = {"REQUEST_METHOD": "POST", "PATH_INFO": "/token", "REMOTE_ADDR": "127.0.0.1",
                  "CONTENT_TYPE": "application/x-www-form-urlencoded", **variables}
-    result = subprocess.run([start.program, *arguments], input=body, env=variables, timeout=30,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    # All of it is there before the program looks: it waits for no more than was announced.
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(body)
+        stdin.seek(0)
+        result = subprocess.run([start.program, *arguments], stdin=stdin, env=variables, timeout=30,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     return raw.Answer(result.stdout), result.returncode, result.stderr.decode()
 
 
