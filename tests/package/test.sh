@@ -76,15 +76,15 @@ restore_apache() {
     cp -a "$dir/module" /var/lib/apache2/module
 }
 
-# Every file with type, rights, owner, size and target, and what is in those of /etc; but not what dpkg,
-# apt, man-db and passwd keep for themselves, the kernel's, or what others write meanwhile.
+# The places where a package may leave something: each file with type, rights, owner and target, and what is
+# in those of /etc; but not what dpkg, apt, man-db and passwd keep for themselves. Sizes are compared nowhere
+# else, as others may write meanwhile, the caller's own log for one.
 list_files() {
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp \
-        -o -path "$here" -o -path /root -o -path /home -o -path "$build" -o -path /var/lib/dpkg -o -path /var/lib/apt \
-        -o -path /var/cache/apt -o -path /var/cache/man -o -path /var/cache/debconf -o -path /var/log/apt \
-        -o -path /var/log/dpkg.log -o -path /var/log/journal -o -path '/etc/*-' -o -path "$policy" \) -prune \
-        -o -type d -printf '%p %y %m %U %G\n' -o -printf '%p %y %m %U %G %s %l\n' | sort
-    find /run -maxdepth 1 -printf '%p %y %m %U %G\n' | sort
+    find /bin /boot /etc /lib* /opt /sbin /srv /usr /var -xdev \( -path /var/tmp -o -path /var/log -o -path "$here" \
+        -o -path "$build" -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/cache/man \
+        -o -path /var/cache/debconf -o -path '/etc/*-' -o -path "$policy" -o -name __pycache__ \) -prune \
+        -o -printf '%p %y %m %U %G %l\n' | sort -u
+    find / /run /home /root /var/log -maxdepth 1 -name "*oauth2*" -printf '%p %y %m %U %G\n' | sort
     find /etc -xdev -type f -not -name '*-' -exec sha256sum {} + | sort
     getent passwd
     getent group
