@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What holds much takes memory in pieces that the C library gets from the system and gives back
+ * to it one by one; but no more than an eighth of it is ever unused. */
+#define GROWTH 8
+#define BLOCK_SIZE_MAX ((size_t)1 << 20)
+
 struct block {
 	struct block *older;
 	size_t size; /* of data */
@@ -30,6 +35,36 @@ static struct block *block_new(size_t size, struct block *older)
 		block->size = size;
 	}
 	return block;
+}
+
+/* The size of one more block, for an object of this size. */
+static size_t next_size(const struct arena *arena, size_t size)
+{
+	size_t grown = arena->used / GROWTH;
+
+	if (grown > BLOCK_SIZE_MAX)
+		grown = BLOCK_SIZE_MAX;
+	if (grown < arena->block_size)
+		grown = arena->block_size;
+	return size > grown ? size : grown;
+}
+
+/* Forget the newest block but for its first bytes. */
+static void cut_newest(struct arena *arena, size_t used)
+{
+	struct block *block = arena->newest;
+
+	secret_wipe(block->data + used, block->used - used);
+	block->used = used;
+}
+
+static void drop_newest(struct arena *arena)
+{
+	struct block *block = arena->newest;
+
+	cut_newest(arena, 0);
+	arena->newest = block->older;
+	free(block);
 }
 
 struct arena *arena_new(size_t block_size, size_t limit)
@@ -59,7 +94,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 	if (size > arena->limit - arena->used)
 		return NULL;
 	if (size > block->size - block->used) {
-		block = block_new(size > arena->block_size ? size : arena->block_size, block);
+		block = block_new(next_size(arena, size), block);
 		if (block == NULL)
 			return NULL;
 		arena->newest = block;
@@ -98,17 +133,24 @@ size_t arena_used(const struct arena *arena)
 	return arena->used;
 }
 
+struct arena_mark arena_mark(const struct arena *arena)
+{
+	return (struct arena_mark){ arena->newest, arena->newest->used, arena->used };
+}
+
+void arena_rewind(struct arena *arena, const struct arena_mark *mark)
+{
+	while (arena->newest != mark->block)
+		drop_newest(arena);
+	cut_newest(arena, mark->block_used);
+	arena->used = mark->used;
+}
+
 void arena_reset(struct arena *arena)
 {
-	while (arena->newest->older != NULL) {
-		struct block *block = arena->newest;
-
-		arena->newest = block->older;
-		secret_wipe(block->data, block->used);
-		free(block);
-	}
-	secret_wipe(arena->newest->data, arena->newest->used);
-	arena->newest->used = 0;
+	while (arena->newest->older != NULL)
+		drop_newest(arena);
+	cut_newest(arena, 0);
 	arena->used = 0;
 }
 

@@ -39,6 +39,19 @@ NODISCARD bool arena_copy(struct arena *arena, struct str s, struct str *copy);
 /* arena_used - bytes handed out since the last reset. */
 size_t arena_used(const struct arena *arena);
 
+/*
+ * arena_mark, arena_rewind - forget what was allocated since, wiped.
+ *
+ * mark  of this arena, taken after its last reset
+ */
+struct arena_mark {
+	const void *block;
+	size_t block_used;
+	size_t used;
+};
+struct arena_mark arena_mark(const struct arena *arena);
+void arena_rewind(struct arena *arena, const struct arena_mark *mark);
+
 /* arena_reset - wipe and take back all that was handed out; the first block is kept. */
 void arena_reset(struct arena *arena);
 

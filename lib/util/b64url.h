@@ -9,7 +9,8 @@
 /* B64URL_LEN - characters of the base64url form of n bytes. */
 #define B64URL_LEN(n) (((n)*8 + 5) / 6)
 
-/* b64url_encode - append the base64url form, without padding (RFC 7515 §2). */
+/* b64url_encode - append the base64url form, without padding (RFC 7515 §2): all of it or none.
+ */
 void b64url_encode(struct buf *buf, const void *data, size_t data_len);
 
 /*

@@ -90,20 +90,32 @@ struct buf buf_init(char *p, size_t size)
 	return (struct buf){ .p = p, .size = size };
 }
 
+char *buf_room(struct buf *buf, size_t n)
+{
+	if (buf->overflow || n > buf->size - buf->n) {
+		buf->overflow = true;
+		return NULL;
+	}
+	char *p = buf->p + buf->n;
+
+	buf->n += n;
+	return p;
+}
+
 void buf_char(struct buf *buf, char c)
 {
-	buf_str(buf, (struct str){ &c, 1 });
+	char *p = buf_room(buf, 1);
+
+	if (p != NULL)
+		*p = c;
 }
 
 void buf_str(struct buf *buf, struct str s)
 {
-	if (buf->overflow || s.n > buf->size - buf->n) {
-		buf->overflow = true;
-		return;
-	}
-	if (s.n > 0)
-		memcpy(buf->p + buf->n, s.p, s.n);
-	buf->n += s.n;
+	char *p = buf_room(buf, s.n);
+
+	if (p != NULL && s.n > 0)
+		memcpy(p, s.p, s.n);
 }
 
 void buf_text(struct buf *buf, const char *text)

@@ -21,6 +21,9 @@ void buf_str(struct buf *buf, struct str s);
 void buf_text(struct buf *buf, const char *text);
 void buf_number(struct buf *buf, int64_t number);
 
+/* buf_room - append n bytes that the caller writes.  Returns them, or NULL: it is full. */
+char *buf_room(struct buf *buf, size_t n);
+
 /* buf_padded - a number that is not negative, with zeros before it up to `digits`. */
 void buf_padded(struct buf *buf, int64_t number, unsigned digits);
 

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What a pipe takes whole or not at all, so that lines of several processes never mix. */
@@ -102,11 +103,11 @@ static void compose(struct buf *line, enum log_format format, const struct recor
 }
 
 /* A reader that has stopped reading loses lines; it must not stop the service. */
-static bool is_writable(int fd)
+static bool is_writable(const struct log *log)
 {
-	struct pollfd output = { .fd = fd, .events = POLLOUT };
+	struct pollfd output = { .fd = log->fd, .events = POLLOUT };
 
-	return poll(&output, 1, PATIENCE_MS) == 1;
+	return log->is_file || poll(&output, 1, PATIENCE_MS) == 1;
 }
 
 const char *log_level_name(enum log_level level)
@@ -119,6 +120,14 @@ const char *log_level_name(enum log_level level)
 	};
 
 	return names[level];
+}
+
+void log_use(struct log *log, int fd)
+{
+	struct stat st;
+
+	log->fd = fd;
+	log->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 void log_write(const struct log *log, enum log_level level, const char *event,
@@ -137,7 +146,7 @@ void log_write(const struct log *log, enum log_level level, const char *event,
 		line = buf_init(memory, sizeof(memory));
 		compose(&line, log->format, &record, text_limits[i]);
 	}
-	if (!line.overflow && is_writable(log->fd) && write(log->fd, line.p, line.n) < 0)
+	if (!line.overflow && is_writable(log) && write(log->fd, line.p, line.n) < 0)
 		return;
 }
 

@@ -24,6 +24,7 @@ struct log {
 	int fd; /* borrowed */
 	enum log_level level;
 	enum log_format format;
+	bool is_file; /* a regular one, which never makes a writer wait */
 };
 
 enum log_kind {
@@ -41,6 +42,9 @@ struct log_field {
 
 /* log_level_name - "error", "warning", "info" or "debug". */
 const char *log_level_name(enum log_level level);
+
+/* log_use - write to fd from now on; borrowed. */
+void log_use(struct log *log, int fd);
 
 /*
  * log_write - write one line: time, level, event and the fields, in this order.

@@ -124,9 +124,11 @@ bool str_to_number(struct str s, int64_t max, int64_t *value)
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] < '0' || s.p[i] > '9')
 			return false;
-		if (number > (max - (s.p[i] - '0')) / 10)
+		const int64_t digit = s.p[i] - '0';
+
+		if (digit > max || number > (max - digit) / 10)
 			return false;
-		number = number * 10 + (s.p[i] - '0');
+		number = number * 10 + digit;
 	}
 	*value = number;
 	return true;
@@ -134,10 +136,32 @@ bool str_to_number(struct str s, int64_t max, int64_t *value)
 
 unsigned str_hex_value(char c)
 {
-	if (c >= '0' && c <= '9')
-		return (unsigned)(c - '0');
-	c = (char)lower(c);
-	return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : STR_NOT_HEX;
+	/* One more than the value, as 0 is for all others. */
+	static const unsigned char values[256] = { ['0'] = 1,
+		['1'] = 2,
+		['2'] = 3,
+		['3'] = 4,
+		['4'] = 5,
+		['5'] = 6,
+		['6'] = 7,
+		['7'] = 8,
+		['8'] = 9,
+		['9'] = 10,
+		['a'] = 11,
+		['b'] = 12,
+		['c'] = 13,
+		['d'] = 14,
+		['e'] = 15,
+		['f'] = 16,
+		['A'] = 11,
+		['B'] = 12,
+		['C'] = 13,
+		['D'] = 14,
+		['E'] = 15,
+		['F'] = 16 };
+	unsigned value = values[(unsigned char)c];
+
+	return value == 0 ? STR_NOT_HEX : value - 1;
 }
 
 bool str_is_utf8(struct str s)

@@ -42,6 +42,36 @@ static void test_alloc(void **state)
 	check_end();
 }
 
+static void test_rewind(void **state)
+{
+	struct arena *arena = arena_new(64, 1000000);
+	struct arena_mark empty = arena_mark(arena);
+	unsigned char *kept, *gone;
+
+	(void)state;
+	kept = arena_alloc(arena, 10);
+	assert_non_null(kept);
+	memset(kept, 1, 10);
+	struct arena_mark mark = arena_mark(arena);
+	size_t used = arena_used(arena);
+
+	gone = arena_alloc(arena, 10);
+	assert_non_null(gone);
+	memset(gone, 2, 10);
+	for (size_t i = 0; i < 100; i++)
+		assert_non_null(arena_alloc(arena, 5000));
+	arena_rewind(arena, &mark);
+	CHECK_NUMBER(arena_used(arena), (long long)used, "used");
+	CHECK(kept[0] == 1 && kept[9] == 1, "what was there before stays");
+	CHECK(all_zero(gone, 10), "the rest is wiped");
+	CHECK(arena_alloc(arena, 10) == gone, "and used again");
+	arena_rewind(arena, &empty);
+	CHECK_NUMBER(arena_used(arena), 0, "all");
+	CHECK(all_zero(kept, 10), "wiped");
+	arena_free(arena);
+	check_end();
+}
+
 static void test_blocks(void **state)
 {
 	struct arena *arena = arena_new(64, 100000);
@@ -188,6 +218,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alloc),
 		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_limit_below_block),
 		cmocka_unit_test(test_array),

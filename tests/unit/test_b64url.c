@@ -170,6 +170,117 @@ static void test_round_trip(void **state)
 	check_end();
 }
 
+/* As RFC 4648 §4 and §5 tell it: bit by bit, with the alphabet as a table. */
+static size_t reference_encode(const unsigned char *bytes, size_t n, char *text)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	size_t len = 0;
+
+	for (size_t bit = 0; bit < 8 * n; bit += 6) {
+		unsigned value = 0;
+
+		for (size_t i = bit; i < bit + 6; i++)
+			value = value << 1 | (i < 8 * n && (bytes[i / 8] >> (7 - i % 8) & 1));
+		text[len++] = alphabet[value];
+	}
+	return len;
+}
+
+/* The text with '+' and '/' for '-' and '_', and with padding. */
+static size_t to_plain(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		text[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+	while (len % 4 != 0)
+		text[len++] = '=';
+	return len;
+}
+
+/* Each length up to some groups, each place in it, each byte there; both directions. */
+static void test_reference(void **state)
+{
+	unsigned char bytes[26], out[26 + 1];
+	char text[36], wanted[36], name[40];
+
+	(void)state;
+	for (unsigned round = 0; round < 26 * 26 * 256; round++) {
+		const size_t n = round / 26 / 256 + 1, place = round / 256 % 26;
+		struct buf buf = buf_init(text, sizeof(text));
+		size_t len;
+
+		if (place >= n)
+			continue;
+		snprintf(name, sizeof(name), "0x%02x at %zu of %zu", round % 256, place, n);
+		for (size_t i = 0; i < n; i++)
+			bytes[i] = (unsigned char)(i * 151 + n * 7);
+		bytes[place] = (unsigned char)round;
+		size_t wanted_len = reference_encode(bytes, n, wanted);
+
+		b64url_encode(&buf, bytes, n);
+		CHECK_TEXT(buf_view(&buf), ((struct str){ wanted, wanted_len }), name);
+		out[n] = '#';
+		CHECK(b64url_decode(buf_view(&buf), out, n, &len), name);
+		CHECK(len == n && memcmp(out, bytes, n) == 0 && out[n] == '#', name);
+		wanted_len = to_plain(wanted, wanted_len);
+		CHECK(b64_decode((struct str){ wanted, wanted_len }, out, n, &len), name);
+		CHECK(len == n && memcmp(out, bytes, n) == 0 && out[n] == '#', name);
+	}
+	check_end();
+}
+
+/* Each byte that is no digit, at each place of each length, costs the whole text. */
+static void test_bad(void **state)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	char text[20], name[40];
+	unsigned char out[15], none[15] = { 0 };
+
+	(void)state;
+	for (unsigned round = 0; round < 20 * 20 * 256; round++) {
+		const size_t n = round / 20 / 256 + 1, place = round / 256 % 20;
+		const char c = (char)(round % 256);
+		size_t len = 4711;
+
+		if (place >= n || n % 4 == 1 || memchr(digits, c, 64) != NULL)
+			continue;
+		snprintf(name, sizeof(name), "0x%02x at %zu of %zu", round % 256, place, n);
+		memset(text, 'A', n);
+		memset(out, 0, sizeof(out));
+		text[0] = '-';
+		text[place] = c;
+		CHECK(!b64url_decode((struct str){ text, n }, out, sizeof(out), &len), name);
+		CHECK(len == 0 && memcmp(out, none, sizeof(out)) == 0, name);
+	}
+	check_end();
+}
+
+/* Only the bits behind the last byte must be zero, and all of them. */
+static void test_last_bits(void **state)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	char text[16];
+	unsigned char out[12];
+
+	(void)state;
+	for (size_t n = 2; n <= sizeof(text); n++) {
+		const unsigned unused = n % 4 == 2 ? 15 : n % 4 == 3 ? 3 : 0;
+
+		for (unsigned v = 0; n % 4 != 1 && v < 64; v++) {
+			size_t len;
+
+			memset(text, '_', n);
+			text[n - 1] = digits[v];
+			CHECK(b64url_decode((struct str){ text, n }, out, sizeof(out), &len) ==
+					((v & unused) == 0),
+				"bits behind the last byte");
+		}
+	}
+	check_end();
+}
+
 static void test_space(void **state)
 {
 	char text[4], out[8] = "#######";
@@ -179,6 +290,7 @@ static void test_space(void **state)
 	(void)state;
 	b64url_encode(&buf, "foo", 3);
 	CHECK(buf.overflow, "encoded text does not fit");
+	CHECK_NUMBER(buf.n, 0, "and is not there in part");
 	CHECK(!b64url_decode(STR("Zm9vYmFy"), out, 5, &len), "one byte too few");
 	CHECK_NUMBER(len, 0, "nothing written");
 	CHECK(out[5] == '#', "nothing behind the buffer");
@@ -196,6 +308,9 @@ int main(void)
 		cmocka_unit_test(test_decode_padded),
 		cmocka_unit_test(test_alphabet),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_reference),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_last_bits),
 		cmocka_unit_test(test_space),
 	};
 

@@ -75,7 +75,7 @@ static void test_levels(void **state)
 	int *ends = *state;
 
 	for (int limit = 0; limit < LOG_LEVEL__MAX; limit++) {
-		struct log log = { ends[1], (enum log_level)limit, LOG_FORMAT_JSON };
+		struct log log = { ends[1], (enum log_level)limit, LOG_FORMAT_JSON, false };
 
 		for (int level = 0; level < LOG_LEVEL__MAX; level++) {
 			const char *name = log_level_name((enum log_level)level);
@@ -106,7 +106,7 @@ static void test_members(void **state)
 	static const char *const order[] = { "time", "level", "event", "client_id", "status",
 		"duration_us", "offset" };
 	int *ends = *state;
-	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON };
+	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON, false };
 	int64_t before_ms = clock_wall_ms();
 	const char *key;
 	json_t *json, *value;
@@ -152,7 +152,7 @@ static void test_escapes(void **state)
 
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		const struct log_field field = { "client_id", LOG_TEXT, texts[i], 0 };
-		struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON };
+		struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON, false };
 		json_t *json;
 		struct str s;
 
@@ -184,7 +184,7 @@ static void test_text_format(void **state)
 		{ "status", LOG_NUMBER, TEXT(""), 401 },
 	};
 	int *ends = *state;
-	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT };
+	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT, false };
 	struct str s;
 
 	log_write(&log, LOG_LEVEL_WARNING, "token.denied", fields, COUNT(fields));
@@ -208,7 +208,8 @@ static void test_long_line(void **state)
 	memset(text, 'x', sizeof(text));
 	for (int format = 0; format < LOG_FORMAT__MAX; format++) {
 		for (size_t i = 0; i < COUNT(lengths); i++) {
-			struct log log = { ends[1], LOG_LEVEL_INFO, (enum log_format)format };
+			struct log log = { ends[1], LOG_LEVEL_INFO, (enum log_format)format,
+				false };
 			struct str s;
 
 			log_message(&log, LOG_LEVEL_ERROR, "test",
@@ -232,7 +233,7 @@ static void test_long_line(void **state)
 static void test_message(void **state)
 {
 	int *ends = *state;
-	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON };
+	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON, false };
 	json_t *json;
 
 	log_message(&log, LOG_LEVEL_INFO, "config.loaded", STR("12 clients"));
@@ -245,7 +246,7 @@ static void test_message(void **state)
 
 static void test_write_fails(void **state)
 {
-	struct log log = { open("/dev/full", O_WRONLY), LOG_LEVEL_INFO, LOG_FORMAT_JSON };
+	struct log log = { .fd = open("/dev/full", O_WRONLY), .level = LOG_LEVEL_INFO };
 
 	(void)state;
 	assert_true(log.fd >= 0);
@@ -253,6 +254,33 @@ static void test_write_fails(void **state)
 	log_message(&log, LOG_LEVEL_INFO, "test", STR("lost"));
 	CHECK(errno == ENOSPC, "was tried");
 	close(log.fd);
+	check_end();
+}
+
+/* Which descriptors are waited for is decided by what they are. */
+static void test_use(void **state)
+{
+	struct log log = { .level = LOG_LEVEL_INFO };
+	char path[] = "/tmp/test_log.XXXXXX";
+	int file = mkstemp(path), ends[2];
+
+	(void)state;
+	assert_true(file >= 0);
+	assert_int_equal(pipe(ends), 0);
+	log_use(&log, file);
+	CHECK(log.fd == file && log.is_file, "a file");
+	log_message(&log, LOG_LEVEL_INFO, "test", STR("kept"));
+	CHECK(lseek(file, 0, SEEK_END) > 0, "written to");
+	log_use(&log, ends[1]);
+	CHECK(log.fd == ends[1] && !log.is_file, "a pipe");
+	close(ends[0]);
+	close(ends[1]);
+	log_use(&log, file);
+	CHECK(log.is_file, "the file again");
+	log_use(&log, ends[1]);
+	CHECK(!log.is_file, "a closed one");
+	close(file);
+	unlink(path);
 	check_end();
 }
 
@@ -264,8 +292,9 @@ static void test_nobody_reads(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON };
+	struct log log = { .level = LOG_LEVEL_INFO };
 
+	log_use(&log, ends[1]);
 	for (int i = 0; i < 1200; i++) {
 		if (clock_steady_us() - begin_us < 500000)
 			log_message(&log, LOG_LEVEL_INFO, "test", STR("lost"));
@@ -287,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_line, open_log, close_log),
 		cmocka_unit_test_setup_teardown(test_message, open_log, close_log),
 		cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_use),
 		cmocka_unit_test(test_nobody_reads),
 	};
 
