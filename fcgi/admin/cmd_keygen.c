@@ -16,6 +16,14 @@
 
 #define PEM_SIZE 16384 /* bytes; RSA with 8192 bits takes 6.4 KiB */
 #define RSA_BITS 2048
+#define PRIMES_MAX 4
+
+/* The key that is asked for; bits and primes are RSA's. */
+struct plan {
+	enum jose_alg alg;
+	unsigned bits;
+	unsigned primes;
+};
 
 /* The algorithm of that name, or JOSE_ALG_NONE and a complaint. */
 static enum jose_alg choose_alg(const struct admin *admin, const char *name)
@@ -85,11 +93,27 @@ static enum reason save_key(struct admin *admin, EVP_PKEY *pkey, const char *pat
 	return reason;
 }
 
-static int generate(struct admin *admin, enum jose_alg alg, unsigned bits, const char *path)
+static enum reason make_key(const struct plan *plan, EVP_PKEY **pkey)
+{
+	if (alg_info(plan->alg)->kty == JOSE_KTY_RSA)
+		return key_generate_rsa(plan->bits, plan->primes, pkey);
+	return key_generate(plan->alg, 0, pkey);
+}
+
+static void warn_of_primes(unsigned primes)
+{
+	if (primes > 2)
+		output_fail(
+			"warning: a key of %u primes is for this program's RSA only: modules "
+			"validated for FIPS 140 (FIPS 186) refuse it, and some hardware does",
+			primes);
+}
+
+static int generate(struct admin *admin, const struct plan *plan, const char *path)
 {
 	char kid[JWK_THUMBPRINT_LEN + 1];
 	EVP_PKEY *pkey = NULL;
-	enum reason reason = key_generate(alg, bits, &pkey);
+	enum reason reason = make_key(plan, &pkey);
 
 	if (reason == REASON_NONE)
 		reason = jwk_thumbprint(pkey, kid);
@@ -98,38 +122,67 @@ static int generate(struct admin *admin, enum jose_alg alg, unsigned bits, const
 	EVP_PKEY_free(pkey);
 	if (reason != REASON_NONE)
 		return output_reason(path, reason);
+	warn_of_primes(plan->primes);
 	if (admin->json)
 		return output_result(
-			json_pack("{s:s, s:s, s:o}", "kid", kid, "alg", alg_info(alg)->name,
-				"file", output_string(str_of(path))),
+			json_pack("{s:s, s:s, s:o}", "kid", kid, "alg",
+				alg_info(plan->alg)->name, "file", output_string(str_of(path))),
 			STATUS_DONE);
 	puts(kid);
+	return STATUS_DONE;
+}
+
+/* bits, primes: 0 if they are not given. */
+static int check_rsa(const struct admin *admin, enum jose_alg alg, int64_t bits, int64_t primes)
+{
+	const char *name = alg_info(alg)->name;
+	unsigned size = bits == 0 ? RSA_BITS : (unsigned)bits;
+
+	if (bits != 0 && alg_info(alg)->kty != JOSE_KTY_RSA)
+		return output_misuse(
+			admin, "--bits is for RSA keys; %s has one size only", name);
+	if (primes != 0 && alg_info(alg)->kty != JOSE_KTY_RSA)
+		return output_misuse(
+			admin, "--primes is for RSA keys; one for %s has none", name);
+	if (primes > (int64_t)key_primes_most(size))
+		return output_misuse(admin,
+			"an RSA key of %u bits has at most %u primes; --primes 4 needs "
+			"--bits 4096 or more",
+			size, key_primes_most(size));
 	return STATUS_DONE;
 }
 
 int cmd_keygen(struct admin *admin, int argc, char **argv)
 {
 	int status;
-	int64_t bits = 0;
+	int64_t bits = 0, primes = 0;
 	const char *alg_name = NULL, *path = NULL;
 	const struct option options[] = {
 		{ "--alg", "ALG", "RS256 (default), RS384, RS512, PS256, ES256 or EdDSA",
 			.text = &alg_name },
 		{ "--bits", "N", "size of an RSA key, 2048 (default) to 8192", .number = &bits,
 			.least = 2048, .most = 8192 },
+		{ "--primes", "N", "of an RSA key, 2 (default) to 4: more sign faster",
+			.number = &primes, .least = 2, .most = PRIMES_MAX },
 		{ "--out", "FILE", "the new file; an existing one is left as it is",
 			.required = true, .text = &path },
 		OPTION_JSON(admin),
 	};
 
-	if (!options_read(admin, argc, argv, options, 4, &status))
+	if (!options_read(admin, argc, argv, options, 5, &status))
 		return status;
 	enum jose_alg alg = choose_alg(admin, alg_name == NULL ? "RS256" : alg_name);
 
 	if (alg == JOSE_ALG_NONE)
 		return STATUS_USAGE;
-	if (bits != 0 && alg_info(alg)->kty != JOSE_KTY_RSA)
-		return output_misuse(admin, "--bits is for RSA keys; %s has one size only",
-			alg_info(alg)->name);
-	return generate(admin, alg, bits == 0 ? RSA_BITS : (unsigned)bits, path);
+	status = check_rsa(admin, alg, bits, primes);
+	if (status != STATUS_DONE)
+		return status;
+	const struct plan plan = {
+		.alg = alg,
+		.bits = bits == 0 ? RSA_BITS : (unsigned)bits,
+		.primes = primes == 0 ? 2 : (unsigned)primes,
+	};
+
+	return generate(admin, &plan, path);
 }

@@ -117,9 +117,13 @@ static enum reason move_keys(struct rotation *rotation)
 static enum reason generate(struct rotation *rotation)
 {
 	const struct signing_key *model = rotation->model;
-	enum reason reason = key_generate(
-		model->alg, (unsigned)EVP_PKEY_get_bits(model->pkey), &rotation->pkey);
+	const unsigned bits = (unsigned)EVP_PKEY_get_bits(model->pkey);
+	enum reason reason;
 
+	if (alg_info(model->alg)->kty == JOSE_KTY_RSA)
+		reason = key_generate_rsa(bits, key_primes(model->pkey), &rotation->pkey);
+	else
+		reason = key_generate(model->alg, 0, &rotation->pkey);
 	return reason == REASON_NONE ? jwk_thumbprint(rotation->pkey, rotation->kid) : reason;
 }
 

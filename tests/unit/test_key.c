@@ -262,6 +262,123 @@ static void test_generate_differs(void **state)
 	check_end();
 }
 
+static void test_generate_rsa(void **state)
+{
+	static const struct {
+		unsigned bits;
+		unsigned primes;
+		enum reason wanted;
+	} cases[] = {
+		{ 2048, 2, REASON_NONE },
+		{ 2048, 3, REASON_NONE },
+		{ 4096, 4, REASON_NONE },
+		{ 2048, 4, REASON_KEY_PRIMES },
+		{ 4095, 4, REASON_KEY_PRIMES },
+		{ 4096, 5, REASON_KEY_PRIMES },
+		{ 8192, 6, REASON_KEY_PRIMES },
+		{ 2048, 1, REASON_KEY_PRIMES },
+		{ 2048, 0, REASON_KEY_PRIMES },
+		{ 2048, UINT32_MAX, REASON_KEY_PRIMES },
+		{ 2047, 3, REASON_KEY_WEAK },
+		{ 8193, 3, REASON_KEY_LARGE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char name[32], space[8192];
+		struct buf pem = buf_init(space, sizeof(space));
+		EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1, *again = NULL;
+
+		snprintf(name, sizeof(name), "%u/%u", cases[i].bits, cases[i].primes);
+		CHECK_REASON(key_generate_rsa(cases[i].bits, cases[i].primes, &pkey),
+			cases[i].wanted, name);
+		CHECK((pkey != NULL) == (cases[i].wanted == REASON_NONE), name);
+		CHECK_NUMBER(ERR_peek_error(), 0, name);
+		if (cases[i].wanted != REASON_NONE || !pkey)
+			continue;
+		CHECK_NUMBER(key_primes(pkey), cases[i].primes, name);
+		CHECK_NUMBER(EVP_PKEY_get_bits(pkey), cases[i].bits, name);
+		CHECK_REASON(key_check_strength(pkey), REASON_NONE, name);
+		CHECK_REASON(key_check_pair(pkey), REASON_NONE, name);
+		CHECK_REASON(key_write_pem(pkey, &pem), REASON_NONE, name);
+		CHECK_REASON(key_read_pem(buf_view(&pem), &again), REASON_NONE, name);
+		CHECK_NUMBER(key_primes(again), cases[i].primes, name);
+		CHECK(EVP_PKEY_eq(pkey, again) == 1, name);
+		EVP_PKEY_free(pkey);
+		EVP_PKEY_free(again);
+	}
+	check_end();
+}
+
+static void test_primes(void **state)
+{
+	static const struct {
+		unsigned bits;
+		unsigned most;
+	} cases[] = { { 2048, 3 }, { 3072, 3 }, { 4095, 3 }, { 4096, 4 }, { 8191, 4 },
+		{ 8192, 5 } };
+	EVP_PKEY *ec = support_key(KEY_EC);
+	EVP_PKEY *public = make_rsa(2048, 65537);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		CHECK_NUMBER(key_primes_most(cases[i].bits), cases[i].most, "most");
+	CHECK_NUMBER(key_primes(ec), 0, "no RSA");
+	CHECK_NUMBER(key_primes(public), 0, "a public key");
+	CHECK_NUMBER(ERR_peek_error(), 0, "errors");
+	EVP_PKEY_free(ec);
+	EVP_PKEY_free(public);
+	check_end();
+}
+
+/* The same key in another file. */
+static EVP_PKEY *make_traditional(EVP_PKEY *pkey)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	EVP_PKEY *again;
+
+	assert_true(bio &&
+		    PEM_write_bio_PrivateKey_traditional(bio, pkey, NULL, NULL, 0, NULL, NULL));
+	again = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	assert_non_null(again);
+	BIO_free(bio);
+	return again;
+}
+
+static void test_derive(void **state)
+{
+	static const char *const keys[] = { KEY_RSA, KEY_EC, KEY_OKP };
+	static const unsigned char zeros[SECRET_DIGEST_SIZE] = { 0 };
+	unsigned char derived[COUNT(keys)][SECRET_DIGEST_SIZE], other[SECRET_DIGEST_SIZE];
+	EVP_PKEY *public = make_rsa(2048, 65537);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		EVP_PKEY *pkey = support_key(keys[i]);
+
+		CHECK_REASON(key_derive(pkey, STR("a"), derived[i]), REASON_NONE, keys[i]);
+		CHECK_REASON(key_derive(pkey, STR("b"), other), REASON_NONE, keys[i]);
+		CHECK(memcmp(derived[i], other, sizeof(other)) != 0, "another label");
+		for (size_t j = 0; j < i; j++)
+			CHECK(memcmp(derived[i], derived[j], sizeof(other)) != 0,
+				"another key");
+		if (i < 2) {
+			EVP_PKEY *again = make_traditional(pkey);
+
+			CHECK_REASON(key_derive(again, STR("a"), other), REASON_NONE, keys[i]);
+			CHECK(memcmp(derived[i], other, sizeof(other)) == 0, "another form");
+			EVP_PKEY_free(again);
+		}
+		EVP_PKEY_free(pkey);
+	}
+	memset(other, 0xff, sizeof(other));
+	CHECK(key_derive(public, STR("a"), other) != REASON_NONE, "a public key");
+	CHECK(memcmp(other, zeros, sizeof(zeros)) == 0, "cleared");
+	CHECK_NUMBER(ERR_peek_error(), 0, "errors");
+	EVP_PKEY_free(public);
+	check_end();
+}
+
 /* A key of two halves: the private one of A and the public one of B. */
 static EVP_PKEY *make_mixed_ec(void)
 {
@@ -351,6 +468,9 @@ int main(void)
 		cmocka_unit_test(test_strength_of_others),
 		cmocka_unit_test(test_generate),
 		cmocka_unit_test(test_generate_differs),
+		cmocka_unit_test(test_generate_rsa),
+		cmocka_unit_test(test_primes),
+		cmocka_unit_test(test_derive),
 		cmocka_unit_test(test_pair),
 		cmocka_unit_test(test_write),
 	};
