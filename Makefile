@@ -6,9 +6,11 @@
 #   make               build/oauth2.fcgi and build/oauth2-admin
 #   make unit          the unit tests alone; make valgrind: these and the cases under valgrind
 #   make vectors     VECTORS=DIR: verify all of Project Wycheproof's JSON web signatures and keys
+#   make fuzz FUZZ_S=60    each fuzz target (tests/fuzz) for so many seconds, or FUZZ='form jws' alone;
+#                      make fuzz-merge: keep the inputs of these runs that reach more
 #   make coverage      the unit tests, and what of lib/ they run (at least 90 % of the lines)
 #   make lint          style, layers, manuals, static analysis
-#   make bench         tokens a second, and what one CGI token costs
+#   make bench         tokens a second and what each costs; make bench-peers: beside other servers
 #   make install       DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc DOCDIR=; make uninstall. Without root:
 #                      PREFIX=$HOME/oauth2-fcgi, its configuration is then below PREFIX/etc
 #   make deb           a Debian package: build/oauth2-fcgi_VERSION_ARCH.deb
@@ -17,7 +19,9 @@
 #   make clean         remove build/
 #
 # deps installs by apt-get what the goals beside it need; it starts no service.
-# Variables: CC CFLAGS CPPFLAGS LDFLAGS PORT=8080 WERROR=1 SAN=1 COV=1 V=1 B=build
+# Variables: CC CFLAGS CPPFLAGS LDFLAGS PORT=8080 WERROR=1 SAN=1 COV=1 V=1 B=build SHORT=1 (bench)
+# STATIC_CRYPTO=1: with OpenSSL's libcrypto.a in the programs, for CGI; to be built anew with
+# each security update of OpenSSL.
 
 VERSION    := 0.1.0
 PREFIX     ?= $(or $(prefix),/usr/local)
@@ -29,6 +33,10 @@ PKGS       := libcrypto jansson yaml-0.1 lmdb hiredis
 ADMIN_PKGS := libcurl
 CFLAGS     ?= -O2 -g
 PORT       ?= 8080
+# How long each of which fuzz targets runs, and what finds their inputs.
+FUZZ_S     ?= 60
+FUZZ       ?= $(FUZZERS)
+FUZZ_ENGINE ?= -fsanitize=fuzzer
 # What of the end-to-end tests is run.
 E2E        ?= tests/e2e
 PYTHON     := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
@@ -40,6 +48,9 @@ WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -
 INSTR      := -D_FORTIFY_SOURCE=3
 ifdef SAN
 INSTR      := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+ifdef FUZZING
+INSTR      := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 ifdef COV
 INSTR      := --coverage -O0
@@ -54,7 +65,10 @@ BASE_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(S
 ALL_CFLAGS  = $(BASE_CFLAGS) -MMD -MP -fPIE -fvisibility=hidden -fstack-protector-strong \
               -fstack-clash-protection $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(INSTR)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(INSTR) $(LDFLAGS)
-LIBS        = $(PKG_LIBS) -lcrypt
+# libcrypto alone from its archive, with what that needs; all else stays shared.
+STATIC_LIBS = $(eval STATIC_LIBS := -l:libcrypto.a $(filter-out -lcrypto,$(shell \
+              $(PKG_CONFIG) --static --libs-only-l libcrypto)))$(STATIC_LIBS)
+LIBS        = $(if $(STATIC_CRYPTO),$(patsubst -lcrypto,$(STATIC_LIBS),$(PKG_LIBS)),$(PKG_LIBS)) -lcrypt
 
 objs        = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
 LIB        := $(B)/libtoken.a
@@ -63,6 +77,8 @@ FCGI_OBJS  := $(call objs,fcgi/*.c)
 TEXTS      := $(wildcard fcgi/admin/verifier/*)
 ADMIN_OBJS := $(call objs,fcgi/admin/*.c) $(B)/obj/texts.o
 TESTS      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
+REPLAYS    := $(FUZZERS:%=$(B)/tests/fuzz_%)
 SOURCES    := $(wildcard lib/*/*.c fcgi/*.c fcgi/admin/*.c) $(TEXTS)
 Q          := $(if $(V),,@)
 quote       = '$(subst ','\'',$(1))'
@@ -73,16 +89,18 @@ FIRST      := $(filter deps clean,$(MAKECMDGOALS))
 NEEDS      := build run \
               $(if $(filter test unit vectors coverage valgrind deb-test,$(MAKECMDGOALS)),test) \
               $(if $(filter deb deb-test,$(MAKECMDGOALS)),deb) \
-              $(filter valgrind lint bench,$(MAKECMDGOALS))
+              $(if $(filter bench bench-peers,$(MAKECMDGOALS)),bench) \
+              $(if $(filter fuzz fuzz-merge,$(MAKECMDGOALS)),fuzz) \
+              $(filter valgrind lint bench-peers,$(MAKECMDGOALS))
 
-.PHONY: all deps run test unit vectors valgrind coverage lint bench install uninstall deb deb-test dist clean \
-        help FORCE
+.PHONY: all deps run test unit vectors valgrind coverage lint fuzz fuzz-merge fuzzers bench bench-peers install uninstall deb deb-test \
+        dist clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/oauth2.fcgi $(B)/oauth2-admin
 
 $(B)/oauth2.fcgi: $(FCGI_OBJS) $(LIB) $(B)/flags $(B)/sources
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FCGI_OBJS) $(LIB) $(LIBS) -lfcgi
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FCGI_OBJS) $(LIB) $(LIBS)
 	@echo $@
 
 $(B)/oauth2-admin: $(ADMIN_OBJS) $(LIB) $(B)/flags $(B)/sources
@@ -108,13 +126,26 @@ $(TESTS) $(B)/tests/vectors: $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB) $(wild
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(shell cat tests/unit/$*.flags 2>/dev/null) $(LIB) $(LIBS) -lcmocka
 
+# All of both programs but their main functions, for the fuzz targets to take from.
+$(B)/fcgi.a $(B)/admin.a: $(FCGI_OBJS) $(ADMIN_OBJS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter-out %/main.o,$(if $(filter %/fcgi.a,$@),$(FCGI_OBJS),$(ADMIN_OBJS)))
+
+# A target with a main function that runs its corpus, or with one that finds inputs for it.
+FUZZ_MAIN   = $(if $(FUZZING),,$(B)/obj/tests/fuzz/replay.o)
+FUZZ_LIBS   = $(B)/fcgi.a $(B)/admin.a $(LIB)
+$(REPLAYS): $(B)/tests/fuzz_%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/fcgi.a $(B)/admin.a $(LIB) \
+		$(wildcard tests/fuzz/*.flags)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(if $(FUZZING),$(FUZZ_ENGINE)) -o $@ $< $(FUZZ_MAIN) \
+		$(shell cat tests/fuzz/$*.flags 2>/dev/null) $(FUZZ_LIBS) $(LIBS) -lcmocka
+
 # Rebuild when the compiler, its flags or the list of sources are not those of the last time.
 $(B)/flags: FORCE | $(FIRST)
 	@mkdir -p $(@D) && test -w $(@D) || \
 		{ echo "make: no right to write in $(@D); take another directory: make B=/tmp/oauth2-fcgi" >&2; exit 1; }
 	@command -v $(firstword $(CC)) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) $(ADMIN_PKGS) || \
 		{ echo "make: $(firstword $(CC)), pkg-config or one of $(PKGS) $(ADMIN_PKGS) is missing; type: make deps" >&2; exit 1; }
-	@$(call remember,$(CC) $(ALL_CFLAGS) $(LDFLAGS))
+	@$(call remember,$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(if $(STATIC_CRYPTO),static libcrypto))
 
 $(B)/sources: FORCE $(B)/flags | $(FIRST)
 	@$(call remember,$(SOURCES))
@@ -125,8 +156,8 @@ deps: | $(filter clean,$(FIRST))
 run: all | $(FIRST)
 	@sh etc/make/run.sh $(B) $(PORT)
 
-unit: $(TESTS)
-	@sh tests/unit.sh $(TESTS)
+unit: $(TESTS) $(REPLAYS)
+	@sh tests/unit.sh $(TESTS) $(REPLAYS)
 
 MEMCHECK    = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
               --errors-for-leak-kinds=definite
@@ -143,6 +174,12 @@ vectors: $(B)/tests/vectors
 	@test -n '$(VECTORS)' || { echo "make: say where the vectors are: make vectors VECTORS=DIR" >&2; exit 1; }
 	@$(B)/tests/vectors $(call quote,$(VECTORS))
 
+fuzzers: $(FUZZ:%=$(B)/tests/fuzz_%)
+
+fuzz fuzz-merge: | $(FIRST)
+	@$(MAKE) --no-print-directory B=$(B)/fuzz CC=clang FUZZING=1 FUZZ=$(call quote,$(FUZZ)) fuzzers
+	@sh tests/fuzz/$@.sh $(B)/fuzz $(FUZZ_S) $(FUZZ)
+
 coverage: | $(FIRST)
 	@find $(B)/cov -name '*.gcda' -delete 2>/dev/null || true
 	@$(MAKE) --no-print-directory B=$(B)/cov COV=1 unit
@@ -151,8 +188,21 @@ coverage: | $(FIRST)
 lint: all
 	@sh tests/check/all.sh $(B) $(call quote,$(BASE_CFLAGS) $(PKG_CFLAGS))
 
-bench: all | $(FIRST)
-	@$(PYTHON) tests/bench/bench.py --build $(B)
+bench: all $(B)/bench/unit | $(FIRST)
+	@$(PYTHON) tests/bench/bench.py --build $(B) $(if $(SHORT),--short)
+
+bench-peers: all $(B)/bench/unit $(B)/bench/peers/installed | $(FIRST)
+	@$(PYTHON) tests/bench/peers.py --build $(B) $(if $(SHORT),--short)
+
+$(B)/bench/unit: $(B)/obj/tests/bench/unit.o $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -lcrypto
+
+# The servers of others that ours is compared with, in the versions that the lock file names.
+$(B)/bench/peers/installed: $(wildcard tests/bench/peers/package*.json) | $(FIRST)
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(Q)cd $(@D) && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 set_places  = DESTDIR=$(call quote,$(DESTDIR)) PREFIX=$(call quote,$(PREFIX)) DOCDIR=$(call quote,$(DOCDIR)) \
               SYSCONFDIR=$(call quote,$(SYSCONFDIR)) sh etc/make/install.sh

@@ -2,6 +2,7 @@
 /* The CGI side: what arrives is read whole and in time, what leaves is written whole. */
 #include "cgi_io.h"
 #include "exchange.h"
+#include "hasher.h"
 #include "util/clock.h"
 #include "util/secret.h"
 
@@ -89,23 +90,46 @@ static bool write_all(struct str bytes)
 	return true;
 }
 
-enum reason cgi_io_serve(const struct reload *reload)
+/* A token request needs its client's part of the configuration, all others the whole. */
+static void load(struct reload *reload, struct exchange *exchange, struct http_request *request,
+	struct buf *problems)
+{
+	struct str_list clients;
+	enum reason reason = exchange_clients(exchange, request, &clients)
+				     ? reload_start_part(reload, &clients, problems)
+				     : reload_start(reload, problems);
+
+	if (reason != REASON_NONE && problems->n == 0)
+		buf_text(problems, reason_info(REASON_MEMORY)->name);
+}
+
+enum reason cgi_io_serve(struct reload *reload, struct buf *problems)
 {
 	enum reason reason = REASON_MEMORY;
 	struct exchange *exchange = exchange_new(reload);
+	struct hash_gate gate = hash_gate_alone();
+	struct hasher *hasher = hasher_new(&gate, reload, HASHER_HERE);
 	struct input *input = calloc(1, sizeof(*input));
 	struct http_request request = { 0 };
 
-	if (exchange == NULL || input == NULL)
+	if (exchange == NULL || hasher == NULL || input == NULL)
 		goto out;
+	const struct credential_runner runner = hasher_runner(hasher);
+
+	exchange_use_runner(exchange, &runner);
 	input->until_us = clock_steady_us() + READ_LIMIT_US;
 	receive(input, &request);
-	reason = write_all(exchange_answer(exchange, &request)) ? REASON_NONE : REASON_INTERNAL;
+	load(reload, exchange, &request, problems);
+	struct str answer = exchange_answer(exchange, &request, clock_steady_us());
+
+	hasher_end(hasher);
+	reason = write_all(answer) ? REASON_NONE : REASON_INTERNAL;
 	close(STDOUT_FILENO);
 	drain(input);
 	secret_wipe(input, sizeof(*input));
 out:
 	free(input);
 	exchange_free(exchange);
+	hasher_free(hasher);
 	return reason;
 }

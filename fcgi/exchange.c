@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Serves one request: dispatch, render, log, count. */
 #include "exchange.h"
+#include "oauth/asked.h"
 #include "oauth/dispatch.h"
 #include "oauth/meter.h"
+#include "oauth/reuse.h"
 #include "util/clock.h"
+#include "util/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,8 @@
 #define ARENA_MAX (8 * 1024 * 1024)
 #define LAST_RESORT_SIZE 1024
 #define TICK_US INT64_C(1000000)
+#define WIPE_US INT64_C(1000000)
+#define TIDY_US INT64_C(60000000)
 
 /* Loads of the configuration. */
 struct loads {
@@ -26,7 +31,11 @@ struct exchange {
 	struct process_facts process;
 	struct loads loads; /* that are counted, or were made before */
 	int64_t ticked_us;
-	unsigned generation; /* of the configuration that all of this belongs to */
+	int64_t tidied_us;
+	int64_t wiped_us;
+	struct random_pool pool;
+	struct random_source random; /* the pool */
+	unsigned generation;         /* of the configuration that all of this belongs to */
 	char *state; /* the configuration's, by which services.store was made; or NULL */
 	char last_resort[LAST_RESORT_SIZE];
 };
@@ -111,7 +120,7 @@ static bool adopt_configuration(struct exchange *exchange)
 	exchange->process.degraded = reload_is_degraded(reload);
 	if (snapshot == NULL || exchange->generation == reload_generation(reload))
 		return true;
-	credential_forget(exchange->services.credentials);
+	reuse_forget(exchange->services.reuse);
 	if (!adopt_store(exchange, snapshot->state))
 		return false;
 	exchange->generation = reload_generation(reload);
@@ -165,6 +174,19 @@ static bool is_time(const struct exchange *exchange, int64_t now_us)
 	       loads.good != exchange->loads.good || loads.bad != exchange->loads.bad;
 }
 
+/* Forget what is not to be remembered any longer. */
+static void tidy(struct exchange *exchange, int64_t now_us)
+{
+	if (now_us - exchange->wiped_us >= WIPE_US) {
+		reuse_tidy(exchange->services.reuse, clock_wall_ms() / 1000);
+		exchange->wiped_us = now_us;
+	}
+	if (now_us - exchange->tidied_us >= TIDY_US) {
+		credential_tidy(exchange->services.credentials, clock_wall_ms() / 1000);
+		exchange->tidied_us = now_us;
+	}
+}
+
 static void count_loads(struct exchange *exchange, const struct meter_turn *turn)
 {
 	const struct loads loads = loads_of(exchange->reload), counted = exchange->loads;
@@ -195,8 +217,11 @@ struct exchange *exchange_new(const struct reload *reload)
 	exchange->process = new_process();
 	exchange->arena = arena_new(ARENA_BLOCK, ARENA_MAX);
 	exchange->services.credentials = credential_checker_new();
-	exchange->services.random = random_bytes;
-	if (exchange->arena == NULL || exchange->services.credentials == NULL) {
+	exchange->random = random_pool_source(&exchange->pool);
+	exchange->services.random = &exchange->random;
+	exchange->services.reuse = reuse_cache_new();
+	if (exchange->arena == NULL || exchange->services.credentials == NULL ||
+		exchange->services.reuse == NULL) {
 		exchange_free(exchange);
 		return NULL;
 	}
@@ -210,13 +235,28 @@ void exchange_free(struct exchange *exchange)
 	forget_store(exchange);
 	meter_free(exchange->services.meter);
 	credential_checker_free(exchange->services.credentials);
+	reuse_cache_free(exchange->services.reuse);
 	arena_free(exchange->arena);
+	secret_wipe(&exchange->pool, sizeof(exchange->pool));
 	free(exchange);
 }
 
-struct str exchange_answer(struct exchange *exchange, struct http_request *request)
+void exchange_use_runner(struct exchange *exchange, const struct credential_runner *runner)
 {
-	int64_t begin_us = clock_steady_us();
+	credential_use_runner(exchange->services.credentials, runner);
+}
+
+bool exchange_clients(
+	struct exchange *exchange, struct http_request *request, struct str_list *clients)
+{
+	*clients = (struct str_list){ 0 };
+	return http_request_init(request, exchange->arena) == REASON_NONE &&
+	       asked_clients(request, exchange->arena, clients);
+}
+
+struct str exchange_answer(
+	struct exchange *exchange, struct http_request *request, int64_t begin_us)
+{
 	struct http_response response = { 0 };
 	struct audit audit = { .event = "request.denied", .method = AUTH_NONE };
 	struct str answer = STR("");
@@ -234,6 +274,8 @@ struct str exchange_answer(struct exchange *exchange, struct http_request *reque
 	good = good && http_request_init(request, exchange->arena) == REASON_NONE;
 	if (good)
 		dispatch(&input, &response, &audit);
+	if (good && audit.reason == REASON_HASH_AWAITED)
+		return STR("");
 	if (!good || !render(exchange, &response, &answer))
 		answer = last_resort(exchange, &audit);
 	int64_t end_us = clock_steady_us();
@@ -255,12 +297,13 @@ void exchange_forget(struct exchange *exchange)
 
 void exchange_tick(struct exchange *exchange)
 {
+	int64_t now_us = clock_steady_us();
+
+	tidy(exchange, now_us);
 	if (!has_meter(exchange)) {
 		leave(exchange);
 		return;
 	}
-	int64_t now_us = clock_steady_us();
-
 	if (!is_time(exchange, now_us) || !adopt_configuration(exchange))
 		return;
 	const struct meter_turn turn = meter_turn(exchange, now_us);

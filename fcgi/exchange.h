@@ -19,22 +19,37 @@ struct exchange;
 NODISCARD struct exchange *exchange_new(const struct reload *reload);
 void exchange_free(struct exchange *exchange);
 
+/* exchange_use_runner - who runs slow hashes; see credential_use_runner. */
+void exchange_use_runner(struct exchange *exchange, const struct credential_runner *runner);
+
+/*
+ * exchange_clients - the client_ids that a token request may be of; see asked_clients.
+ *
+ * request  as for exchange_answer
+ * clients  [out] borrowed until exchange_forget
+ */
+NODISCARD bool exchange_clients(
+	struct exchange *exchange, struct http_request *request, struct str_list *clients);
+
 /*
  * exchange_answer - answer a request with the current configuration, and log it.
  *
- * request  with variables, body and body_is_whole set by the transport
+ * request   with variables, body and body_is_whole set by the transport
+ * begin_us  when it came; steady clock
  *
- * Returns head and body (RFC 3875 §6), borrowed until exchange_forget.  Never
- * fails: without memory the answer is a 503.
+ * Returns head and body (RFC 3875 §6), borrowed until exchange_forget; nothing, and logs
+ * nothing: a hash is awaited (REASON_HASH_AWAITED), and the same request is to be answered
+ * again then.  Never fails: without memory the answer is a 503.
  */
-struct str exchange_answer(struct exchange *exchange, struct http_request *request);
+struct str exchange_answer(
+	struct exchange *exchange, struct http_request *request, int64_t begin_us);
 
 /* exchange_forget - wipe all that the request has left in memory. */
 void exchange_forget(struct exchange *exchange);
 
 /*
- * exchange_tick - for the metrics: list this process, with what it has to tell, and count its
- * loads of the configuration.
+ * exchange_tick - forget what is not to be remembered any longer; for the metrics: list this
+ * process, with what it has to tell, and count its loads of the configuration.
  *
  * To be called between two requests, about once a second also of an idle process; cheap when
  * there is nothing to do.

@@ -5,6 +5,7 @@
 #include "cgi_io.h"
 #include "options.h"
 #include "supervisor.h"
+#include "util/openssl.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 #define FILE_LIMIT 4352 /* descriptors: a worker's connections, and some */
 #define PROBLEM_SIZE 65536
 #define PERTURB_BYTE 0xa5
+#define MMAP_THRESHOLD (128 << 10) /* bytes */
 
 /* Exit statuses (interface §1). */
 enum {
@@ -51,20 +53,29 @@ static bool open_standard_fds(void)
 	return true;
 }
 
+/* The memory of a process that lives on. */
+static void tune_memory(void)
+{
+#ifdef __GLIBC__
+	/* Libraries free requests and secrets as they are: overwrite what is freed. */
+	mallopt(M_PERTURB, PERTURB_BYTE);
+	/* Set, it stays: what an old configuration took in large pieces goes back at once. */
+	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+#endif
+}
+
 /* No core with keys in it, no file that others may read, no death by a peer that is gone. */
 static void harden(void)
 {
 	const struct rlimit no_core = { 0 };
 	struct rlimit files;
 
-#ifdef __GLIBC__
-	/* Libraries free requests and secrets as they are: overwrite what is freed. */
-	mallopt(M_PERTURB, PERTURB_BYTE);
-#endif
 	umask(027);
 	/* A write that fails is an error, not the end. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* Whoever starts us may have it ignored: nobody could wait for a child then. */
+	signal(SIGCHLD, SIG_DFL);
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILE_LIMIT) {
@@ -136,6 +147,10 @@ static int serve_fastcgi(const struct options *options, enum mode mode, struct r
 	struct buf *problem)
 {
 	struct listener listener = { .fd = -1 };
+	struct hash_gate alone = hash_gate_alone();
+
+	tune_memory();
+	openssl_start(false);
 	enum reason reason = reload_start(reload, problem);
 
 	if (reason == REASON_NONE)
@@ -143,7 +158,7 @@ static int serve_fastcgi(const struct options *options, enum mode mode, struct r
 	if (reason == REASON_NONE) {
 		reload_announce(reload);
 		reason = mode == MODE_ONE
-				 ? worker_run(&listener, reload)
+				 ? worker_run(&listener, reload, &alone)
 				 : supervisor_run(&listener, worker_count(options), reload);
 	}
 	listener_close(&listener);
@@ -156,10 +171,8 @@ static int serve_fastcgi(const struct options *options, enum mode mode, struct r
 
 static int serve_cgi(struct reload *reload, struct buf *problem)
 {
-	/* Without a configuration the client is told so: the answer is a 503. */
-	if (reload_start(reload, problem) != REASON_NONE && problem->n == 0)
-		buf_text(problem, reason_info(REASON_MEMORY)->name);
-	return cgi_io_serve(reload) == REASON_NONE ? STATUS_DONE : STATUS_FAILED;
+	openssl_start(true);
+	return cgi_io_serve(reload, problem) == REASON_NONE ? STATUS_DONE : STATUS_FAILED;
 }
 
 static int serve(const struct options *options, struct buf *problem)

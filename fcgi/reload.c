@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define CHECK_INTERVAL_US 1000000
+#define ASK_INTERVAL_US 50000 /* while others load */
 #define MESSAGE_SIZE 4096
 #define LOG_FILE_MODE 0640
 
@@ -20,10 +21,13 @@ struct reload {
 	struct config *active;   /* in use; NULL before the first good load */
 	struct config *rejected; /* the last attempt, if it was no good */
 	struct log log;
-	char *log_file;  /* open as log.fd; NULL: log.fd is standard error */
-	bool log_failed; /* the log's file could not be opened, and that was told */
-	int64_t checked_us;
-	bool retrying; /* the last attempt may do better without any change */
+	char *log_file;      /* open as log.fd; NULL: log.fd is standard error */
+	bool log_failed;     /* the log's file could not be opened, and that was told */
+	struct quota *quota; /* borrowed; NULL: none */
+	int64_t due_us;      /* when to look at the files, or to ask the quota again */
+	bool wanted;         /* to be loaded, as soon as the quota lets */
+	bool reopening;      /* and the log's file opened anew then */
+	bool retrying;       /* the last attempt may do better without any change */
 	unsigned generation;
 	unsigned rejections;
 	int64_t loaded_s; /* when `active` was loaded */
@@ -73,7 +77,7 @@ static void close_log(struct reload *reload)
 		close(reload->log.fd);
 	free(reload->log_file);
 	reload->log_file = NULL;
-	reload->log.fd = STDERR_FILENO;
+	log_use(&reload->log, STDERR_FILENO);
 }
 
 /* Open the file that the settings name; on failure the log stays as it is. */
@@ -97,7 +101,7 @@ static enum reason open_log(struct reload *reload, const struct log_settings *se
 		return REASON_FILE_OPEN;
 	}
 	close_log(reload);
-	reload->log.fd = fd;
+	log_use(&reload->log, fd);
 	reload->log_file = file;
 	return REASON_NONE;
 }
@@ -187,11 +191,11 @@ static struct config *load(struct reload *reload)
 	struct config *config = config_load(
 		reload->path, reload->depth, clock_wall_ms() / 1000);
 
-	reload->checked_us = clock_steady_us();
+	reload->due_us = clock_steady_us() + CHECK_INTERVAL_US;
 	return config;
 }
 
-static void load_again(struct reload *reload, bool reopen_log)
+static void load_again(struct reload *reload)
 {
 	struct config *config = load(reload);
 	bool good = config != NULL && config_snapshot(config) != NULL;
@@ -201,7 +205,9 @@ static void load_again(struct reload *reload, bool reopen_log)
 	reload->rejections += !good;
 	if (good)
 		publish(reload, config);
-	adopt_log(reload, reopen_log);
+	adopt_log(reload, reload->reopening);
+	reload->wanted = false;
+	reload->reopening = false;
 	if (good)
 		announce(reload, config);
 	else if (config != NULL)
@@ -210,37 +216,22 @@ static void load_again(struct reload *reload, bool reopen_log)
 		reject_for_memory(reload, was_retrying);
 }
 
-struct reload *reload_new(const char *path, enum config_depth depth)
+static void load_in_turn(struct reload *reload)
 {
-	struct reload *reload = calloc(1, sizeof(*reload));
-
-	if (reload == NULL)
-		return NULL;
-	reload->log = (struct log){ .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO };
-	reload->depth = depth;
-	reload->path = strdup(path);
-	if (reload->path == NULL) {
-		free(reload);
-		return NULL;
-	}
-	return reload;
-}
-
-void reload_free(struct reload *reload)
-{
-	if (reload == NULL)
+	if (reload->quota != NULL && !quota_enter(reload->quota)) {
+		reload->due_us = clock_steady_us() + ASK_INTERVAL_US;
+		adopt_log(reload, false);
 		return;
-	config_free(reload->active);
-	config_free(reload->rejected);
-	close_log(reload);
-	free(reload->path);
-	free(reload);
+	}
+	load_again(reload);
+	if (reload->quota != NULL)
+		quota_leave(reload->quota);
 }
 
-enum reason reload_start(struct reload *reload, struct buf *problems)
+/* config: moved in; NULL: out of memory. */
+static enum reason start_with(
+	struct reload *reload, struct config *config, struct buf *problems)
 {
-	struct config *config = load(reload);
-
 	if (config == NULL)
 		return REASON_MEMORY;
 	const struct snapshot *snapshot = config_snapshot(config);
@@ -265,29 +256,84 @@ enum reason reload_start(struct reload *reload, struct buf *problems)
 	return reason;
 }
 
+struct reload *reload_new(const char *path, enum config_depth depth)
+{
+	struct reload *reload = calloc(1, sizeof(*reload));
+
+	if (reload == NULL)
+		return NULL;
+	reload->log = (struct log){ .level = LOG_LEVEL_INFO };
+	log_use(&reload->log, STDERR_FILENO);
+	reload->depth = depth;
+	reload->path = strdup(path);
+	if (reload->path == NULL) {
+		free(reload);
+		return NULL;
+	}
+	return reload;
+}
+
+void reload_free(struct reload *reload)
+{
+	if (reload == NULL)
+		return;
+	config_free(reload->active);
+	config_free(reload->rejected);
+	close_log(reload);
+	free(reload->path);
+	free(reload);
+}
+
+enum reason reload_start(struct reload *reload, struct buf *problems)
+{
+	return start_with(reload, load(reload), problems);
+}
+
+enum reason reload_start_part(
+	struct reload *reload, const struct str_list *clients, struct buf *problems)
+{
+	struct config *config = config_load_part(reload->path, clock_wall_ms() / 1000, clients);
+
+	return start_with(reload, config, problems);
+}
+
 void reload_check(struct reload *reload)
 {
 	const struct config *latest = reload->rejected != NULL ? reload->rejected
 							       : reload->active;
 	int64_t now_us = clock_steady_us();
 
-	if (latest == NULL || now_us - reload->checked_us < CHECK_INTERVAL_US)
+	if (latest == NULL || now_us < reload->due_us)
 		return;
-	reload->checked_us = now_us;
-	if (reload->retrying || watch_changed(config_watch(latest)))
-		load_again(reload, false);
-	else
+	reload->due_us = now_us + CHECK_INTERVAL_US;
+	if (reload->wanted || reload->retrying || watch_changed(config_watch(latest))) {
+		reload->wanted = true;
+		load_in_turn(reload);
+	} else {
 		adopt_log(reload, false);
+	}
 }
 
 void reload_force(struct reload *reload)
 {
-	load_again(reload, true);
+	reload->wanted = true;
+	reload->reopening = true;
+	load_in_turn(reload);
+}
+
+int64_t reload_due_us(const struct reload *reload)
+{
+	return reload->due_us;
 }
 
 void reload_announce(const struct reload *reload)
 {
 	announce(reload, reload->active);
+}
+
+void reload_share(struct reload *reload, struct quota *quota)
+{
+	reload->quota = quota;
 }
 
 void reload_be_quiet(struct reload *reload)

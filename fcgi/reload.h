@@ -5,6 +5,7 @@
 #define FCGI_RELOAD_H
 
 #include "config/load.h"
+#include "quota.h"
 #include "util/log.h"
 
 struct reload;
@@ -30,8 +31,16 @@ void reload_free(struct reload *reload);
  */
 NODISCARD enum reason reload_start(struct reload *reload, struct buf *problems);
 
+/* reload_start_part - the same for one token request of one of these clients: see
+ * config_load_part. */
+NODISCARD enum reason reload_start_part(
+	struct reload *reload, const struct str_list *clients, struct buf *problems);
+
 /*
  * reload_check - load again if a file has changed; looks at most once a second.
+ *
+ * While the quota is used up, the configuration in use stays, and each check asks again that
+ * comes 50 ms after the last.
  *
  * A configuration that does not load is logged once, and the one in use stays
  * until the files change again; what failed for a moment's lack of descriptors
@@ -43,12 +52,19 @@ NODISCARD enum reason reload_start(struct reload *reload, struct buf *problems);
  */
 void reload_check(struct reload *reload);
 
-/* reload_force - load now, whether something has changed or not, and open the log's file anew,
- * also when the load is no good. */
+/* reload_force - load now, or as soon as the quota lets, whether something has changed or not,
+ * and then open the log's file anew, also when the load is no good. */
 void reload_force(struct reload *reload);
+
+/* reload_due_us - when, by the steady clock, reload_check has something to do. */
+int64_t reload_due_us(const struct reload *reload);
 
 /* reload_announce - log "config.loaded" for what reload_start has loaded. */
 void reload_announce(const struct reload *reload);
+
+/* reload_share - how many processes may load at once from now on; borrowed.  Without it, and
+ * for the first load, there is no limit. */
+void reload_share(struct reload *reload, struct quota *quota);
 
 /* reload_be_quiet - from now on log nothing about loading: another process does. */
 void reload_be_quiet(struct reload *reload);

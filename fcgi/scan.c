@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The judge of FastCGI bytes: records, and the name-value pairs in them. */
 #include "scan.h"
+#include "record.h"
+#include "util/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HEADER_LEN 8
 #define BEGIN_LEN 8
-#define VERSION_1 1
 #define ROLE_RESPONDER 1
 #define FLAG_KEEP_CONN 1
-
-enum record_type {
-	RECORD_BEGIN = 1,
-	RECORD_PARAMS = 4,
-	RECORD_STDIN = 5,
-};
-
-struct record {
-	unsigned type;
-	unsigned id;
-	size_t content_len;
-	size_t padding_len;
-};
 
 /*
  * A name-value pair goes NAME_LENGTH -> VALUE_LENGTH -> NAME -> VALUE, and back
@@ -42,14 +29,14 @@ enum phase {
 	PHASE_END,
 };
 
-static const char content_length_name[] = "CONTENT_LENGTH";
+#define CONTENT_LENGTH "CONTENT_LENGTH"
 
 static void pair_start(struct scan_pairs *pairs)
 {
 	pairs->state = PAIR_NAME;
 	pairs->name_at = 0;
 	pairs->is_content_length = !pairs->found_content_length &&
-				   pairs->name_left == sizeof(content_length_name) - 1;
+				   pairs->name_left == sizeof(CONTENT_LENGTH) - 1;
 	pairs->count++;
 }
 
@@ -92,62 +79,70 @@ static bool pair_length_byte(struct scan_pairs *pairs, unsigned char c)
 	       pairs->name_left + pairs->value_left <= SCAN_PARAMS_MAX;
 }
 
-static void pair_name_byte(struct scan_pairs *pairs, unsigned char c)
+static void pair_name_part(struct scan_pairs *pairs, struct str part)
 {
-	if (pairs->is_content_length && c != (unsigned char)content_length_name[pairs->name_at])
+	const struct str name = STR(CONTENT_LENGTH);
+
+	if (pairs->is_content_length &&
+		!str_eq(part, str_upto(str_from(name, pairs->name_at), part.n)))
 		pairs->is_content_length = false;
-	pairs->name_at++;
-	pairs->name_left--;
+	pairs->name_at += part.n;
+	pairs->name_left -= part.n;
 	pair_advance(pairs);
 }
 
-static void pair_value_byte(struct scan_pairs *pairs, unsigned char c, size_t number_max)
+static void pair_value_part(struct scan_pairs *pairs, struct str part, size_t number_max)
 {
-	if (pairs->is_content_length && (c < '0' || c > '9')) {
-		pairs->content_length = 0;
-		pairs->found_content_length = true;
-		pairs->is_content_length = false;
-	} else if (pairs->is_content_length && pairs->content_length <= number_max) {
-		pairs->content_length = pairs->content_length * 10 + (c - (unsigned)'0');
+	for (size_t i = 0; pairs->is_content_length && i < part.n; i++) {
+		const char c = part.p[i];
+
+		if (c < '0' || c > '9') {
+			pairs->content_length = 0;
+			pairs->found_content_length = true;
+			pairs->is_content_length = false;
+		} else if (pairs->content_length <= number_max) {
+			pairs->content_length = pairs->content_length * 10 + (size_t)(c - '0');
+		}
 	}
-	pairs->value_left--;
+	pairs->value_left -= part.n;
 	pair_advance(pairs);
+}
+
+/* What the state takes next of the bytes, of which there are some. */
+static struct str pairs_next(const struct scan_pairs *pairs, struct str bytes)
+{
+	if (pairs->state == PAIR_NAME)
+		return str_upto(bytes, pairs->name_left);
+	return str_upto(bytes, pairs->state == PAIR_VALUE ? pairs->value_left : 1);
 }
 
 /* A NUL would end the variable early for everybody who reads it as a C string. */
-static bool pairs_feed(struct scan_walk *walk, const unsigned char *p, size_t n)
+static bool pairs_feed(struct scan_walk *walk, struct str bytes)
 {
 	struct scan_pairs *pairs = &walk->pairs;
 
-	pairs->total_len += n;
+	pairs->total_len += bytes.n;
 	if (pairs->total_len > SCAN_PARAMS_MAX)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		bool good = p[i] != '\0';
+	while (bytes.n > 0) {
+		struct str part = pairs_next(pairs, bytes);
+		bool is_text = pairs->state == PAIR_NAME || pairs->state == PAIR_VALUE;
 
-		if (pairs->state == PAIR_NAME)
-			pair_name_byte(pairs, p[i]);
-		else if (pairs->state == PAIR_VALUE)
-			pair_value_byte(pairs, p[i], walk->body_max);
-		else
-			good = pair_length_byte(pairs, p[i]);
-		if (!good)
+		if (is_text && str_has(part, '\0'))
 			return false;
+		if (pairs->state == PAIR_NAME)
+			pair_name_part(pairs, part);
+		else if (pairs->state == PAIR_VALUE)
+			pair_value_part(pairs, part, walk->body_max);
+		else if (!pair_length_byte(pairs, (unsigned char)part.p[0]))
+			return false;
+		bytes = str_from(bytes, part.n);
 	}
 	return true;
 }
 
-static struct record record_read(const unsigned char *p)
-{
-	return (struct record){
-		.type = p[1],
-		.id = (unsigned)p[2] << 8 | p[3],
-		.content_len = (size_t)p[4] << 8 | p[5],
-		.padding_len = p[6],
-	};
-}
-
-/* May this record come now?  Where libfcgi would misread padding, there must be none. */
+/* May this record come now?  Only behind content is padding of any use, and there are readers
+ * that would take it for records elsewhere. */
 static bool record_is_expected(const struct scan_walk *walk, const struct record *record)
 {
 	bool padded = record->padding_len > 0;
@@ -168,7 +163,7 @@ static bool content_feed(struct scan_walk *walk, const unsigned char *p, size_t 
 		return n < 2 || ((unsigned)p[0] << 8 | p[1]) == ROLE_RESPONDER;
 	}
 	if (walk->phase == PHASE_PARAMS)
-		return pairs_feed(walk, p, n);
+		return pairs_feed(walk, (struct str){ (const char *)p, n });
 	walk->body_len += n;
 	return true;
 }
@@ -203,18 +198,18 @@ static enum scan_verdict walk_on(
 		const unsigned char *header = p + scan->at;
 		size_t left = n - scan->at;
 
-		if (header[0] != VERSION_1)
+		if (header[0] != RECORD_VERSION)
 			return SCAN_BROKEN;
-		if (left < HEADER_LEN)
+		if (left < RECORD_HEADER_LEN)
 			break;
 		struct record record = record_read(header);
-		size_t record_len = HEADER_LEN + record.content_len + record.padding_len;
-		size_t there = left - HEADER_LEN;
+		size_t record_len = RECORD_HEADER_LEN + record.content_len + record.padding_len;
+		size_t there = left - RECORD_HEADER_LEN;
 
 		if (there > record.content_len)
 			there = record.content_len;
 		if (!record_is_expected(walk, &record) ||
-			!content_feed(walk, header + HEADER_LEN, there))
+			!content_feed(walk, header + RECORD_HEADER_LEN, there))
 			return SCAN_BROKEN;
 		if (left < record_len)
 			break;
@@ -238,4 +233,5 @@ void fcgi_scan(struct scan *scan, const unsigned char *p, size_t n, size_t body_
 	walk.body_max = body_max;
 	scan->verdict = walk_on(scan, &walk, p, n);
 	scan->body_len = walk.body_len;
+	scan->keeps = walk.keeps;
 }

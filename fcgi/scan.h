@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks at received FastCGI bytes before libfcgi does: is there one whole, sane request? */
+/* Looks at received FastCGI bytes before anything else does: is there one whole, sane request?
+ */
 #ifndef FCGI_SCAN_H
 #define FCGI_SCAN_H
 
@@ -7,13 +8,10 @@
 #include <stddef.h>
 
 /*
- * Why it exists.  libfcgi reads with blocking calls, so a request that is shown
- * to it before it has arrived lets a silent or slow peer own the worker.  And
- * it trusts what it reads: lengths of a name-value pair that overflow an int
- * abort the process (what CVE-2025-23016's first correction left open),
- * management records do so too, and it does not skip the padding of a
- * BEGIN_REQUEST or of the record that ends a stream, so that it would take
- * that padding for records.  What passes here holds none of these.
+ * Why it exists.  A request is taken apart only when all of it is there, so that no silent or
+ * slow peer owns the worker.  And what FastCGI's readers have stumbled over is known: lengths
+ * of a name-value pair whose sum overflows (CVE-2025-23016), management records, padding of
+ * records that have no content.  What passes here holds none of these.
  */
 
 #define SCAN_PARAMS_MAX 65536 /* bytes of all name-value pairs, with their lengths */
@@ -23,7 +21,7 @@ enum scan_verdict {
 	SCAN_INCOMPLETE, /* good so far */
 	SCAN_COMPLETE,   /* exactly one request */
 	SCAN_LARGE, /* all variables are there; the body is above the limit, if it ever comes */
-	SCAN_BROKEN, /* never to be shown to libfcgi */
+	SCAN_BROKEN, /* never to be taken apart */
 };
 
 /* Between the bytes of the name-value pairs. */
@@ -46,7 +44,7 @@ struct scan_pairs {
 struct scan_walk {
 	unsigned phase;
 	unsigned id;
-	bool keeps; /* the peer wants to go on with the connection */
+	bool keeps;
 	size_t body_len;
 	size_t body_max;
 	struct scan_pairs pairs;
@@ -56,6 +54,7 @@ struct scan_walk {
 struct scan {
 	enum scan_verdict verdict;
 	size_t body_len; /* bytes of the body that are there */
+	bool keeps;      /* the peer wants to go on with the connection (FCGI_KEEP_CONN) */
 
 	/* Private: what is known up to the last whole record, `at` bytes in. */
 	struct scan_walk walk;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define SECOND_US INT64_C(1000000)
-#define TICK_US SECOND_US          /* how often the files are looked at */
+#define TICK_US SECOND_US
 #define RESTART_US (SECOND_US / 2) /* least time between two starts in one slot */
 #define STOP_LIMIT_US (30 * SECOND_US)
 
@@ -25,6 +25,8 @@ struct slot {
 struct supervisor {
 	struct listener *listener;
 	struct reload *reload;
+	struct hash_gate gate;
+	struct quota loading; /* its own loads count, too */
 	struct slot *slots;
 	size_t slot_count;
 	sigset_t signals;
@@ -52,7 +54,8 @@ static void be_worker(struct supervisor *supervisor, pid_t parent)
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 		exit(EXIT_FAILURE);
 	reload_be_quiet(supervisor->reload);
-	enum reason reason = worker_run(supervisor->listener, supervisor->reload);
+	enum reason reason = worker_run(
+		supervisor->listener, supervisor->reload, &supervisor->gate);
 
 	exit(reason == REASON_NONE ? EXIT_SUCCESS : EXIT_FAILURE);
 }
@@ -105,18 +108,48 @@ static size_t count_workers(const struct supervisor *supervisor)
 	return count;
 }
 
+static struct slot *slot_of(const struct supervisor *supervisor, pid_t pid)
+{
+	for (size_t i = 0; i < supervisor->slot_count; i++) {
+		if (supervisor->slots[i].pid == pid)
+			return &supervisor->slots[i];
+	}
+	return NULL;
+}
+
+static void free_slot(
+	struct supervisor *supervisor, struct slot *slot, int status, bool expected)
+{
+	pid_t pid = slot->pid;
+
+	slot->pid = 0;
+	if (!expected || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		log_end(supervisor, pid, status);
+}
+
+/* The kernel knows of no child: whatever became of them, nobody will tell. */
+static void free_slots(struct supervisor *supervisor, bool expected)
+{
+	for (size_t i = 0; i < supervisor->slot_count; i++) {
+		if (supervisor->slots[i].pid != 0)
+			free_slot(supervisor, &supervisor->slots[i], 0, expected);
+	}
+}
+
+/* The first process of a container gets also the children of workers that were killed. */
 static void reap(struct supervisor *supervisor, bool expected)
 {
 	int status;
+	pid_t pid;
 
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		for (size_t i = 0; i < supervisor->slot_count; i++) {
-			if (supervisor->slots[i].pid == pid)
-				supervisor->slots[i].pid = 0;
-		}
-		if (!expected || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			log_end(supervisor, pid, status);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct slot *slot = slot_of(supervisor, pid);
+
+		if (slot != NULL)
+			free_slot(supervisor, slot, status, expected);
 	}
+	if (pid < 0 && errno == ECHILD)
+		free_slots(supervisor, expected);
 }
 
 /* The next signal, or 0 at the time given. */
@@ -138,12 +171,16 @@ static int await_signal(const struct supervisor *supervisor, int64_t until_us)
 static void run(struct supervisor *supervisor)
 {
 	for (;;) {
-		int number = await_signal(supervisor, start_missing(supervisor));
+		int64_t due_us = start_missing(supervisor);
+
+		if (reload_due_us(supervisor->reload) < due_us)
+			due_us = reload_due_us(supervisor->reload);
+		int number = await_signal(supervisor, due_us);
 
 		reap(supervisor, false);
 		if (number == SIGHUP) {
-			reload_force(supervisor->reload);
 			signal_workers(supervisor, SIGHUP);
+			reload_force(supervisor->reload);
 		} else if (number != 0 && number != SIGCHLD) {
 			return;
 		}
@@ -192,8 +229,14 @@ enum reason supervisor_run(struct listener *listener, size_t workers, struct rel
 		free(supervisor.slots);
 		return REASON_INTERNAL;
 	}
+	supervisor.gate = hash_gate_among(workers);
+	supervisor.loading = quota_among(workers);
+	reload_share(reload, &supervisor.loading);
 	run(&supervisor);
 	stop(&supervisor);
+	reload_share(reload, NULL);
+	quota_close(&supervisor.loading);
+	hash_gate_close(&supervisor.gate);
 	free(supervisor.slots);
 	return REASON_NONE;
 }

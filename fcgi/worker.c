@@ -3,7 +3,7 @@
 #include "worker.h"
 #include "exchange.h"
 #include "fcgi_io.h"
-#include "pool.h"
+#include "parking.h"
 #include "scan.h"
 #include "util/clock.h"
 #include "util/secret.h"
@@ -16,7 +16,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define SECOND_US INT64_C(1000000)
@@ -24,18 +23,20 @@
 #define REQUEST_MAX 1310720 /* bytes: variables, and a body of 1 MiB in its records */
 #define EVENT_MAX 32
 #define CONNECTION_MAX 4096
-#define TICK_US SECOND_US /* how often an idle worker looks at its files */
-#define REQUEST_LIMIT_US \
-	(10 * SECOND_US) /* from the first byte to the last; also for draining */
+#define TICK_US SECOND_US /* how long a worker sleeps at most */
+#define REQUEST_LIMIT_US                                                                     \
+	(10 * SECOND_US) /* from the first byte to the last; also of an answer, and draining \
+			  */
 #define ACCEPT_PAUSE_US (SECOND_US / 10) /* after descriptors or memory ran out */
 #define STOP_NEW_US (SECOND_US / 5)      /* a peer that has just connected may begin to send */
 #define STOP_PARTIAL_US (9 * SECOND_US / 10) /* a peer that has begun may end */
-#define SEND_TIMEOUT_S 2                     /* for a peer that does not take its answer */
+#define STOP_SENDING_US (2 * SECOND_US)      /* a peer may take the rest of its answer */
 
-/* Why a request is not answered; for the log. */
+/* Why a request is not answered, or not to the end; for the log. */
 #define BROKEN "not FastCGI or unsafe"
 #define TOO_LARGE "too large"
 #define TOO_SLOW "too slow"
+#define NOT_TAKEN "answer not taken"
 #define NO_MEMORY "no memory"
 
 struct worker {
@@ -48,6 +49,9 @@ struct worker {
 	struct reload *reload;
 	struct exchange *exchange;
 	struct fcgi_io *io;
+	struct hash_gate *gate; /* borrowed */
+	struct hasher *hasher;
+	struct parking parking;
 	struct pool *pool;
 	unsigned char *buffer;
 };
@@ -59,22 +63,27 @@ static bool watch_fd(struct worker *worker, int fd, uint32_t events, void *tag)
 	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* Close a connection with a request that is not answered. */
+/* Close a connection with a request that is not answered, or not to the end. */
 static void drop(struct worker *worker, struct connection *connection, const char *why)
 {
-	const struct log_field reason = { .name = "reason", .text = str_of(why) };
-
-	log_write(
-		reload_log(worker->reload), LOG_LEVEL_WARNING, "connection.closed", &reason, 1);
-	pool_close(worker->pool, connection);
+	pool_drop(worker->pool, connection, reload_log(worker->reload), why);
 }
 
 static void watch_connection(struct worker *worker, struct connection *connection)
 {
-	if (!connection->watched && !watch_fd(worker, connection->fd, EPOLLIN, connection))
+	const uint32_t events = connection->state == POOL_SENDING ? EPOLLOUT : EPOLLIN;
+
+	if (!connection->watched && !watch_fd(worker, connection->fd, events, connection))
 		drop(worker, connection, NO_MEMORY);
 	else
 		connection->watched = true;
+}
+
+static void unwatch_connection(struct worker *worker, struct connection *connection)
+{
+	if (connection->watched)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+	connection->watched = false;
 }
 
 static void listen_pause(struct worker *worker)
@@ -113,11 +122,11 @@ static void drain(struct worker *worker, struct connection *connection)
 }
 
 /* An answered connection: to the next request, to its end, or closed. */
-static void go_on(struct worker *worker, struct connection *connection, bool keep)
+static void go_on(struct worker *worker, struct connection *connection)
 {
 	bool large = connection->scan.verdict == SCAN_LARGE;
 
-	if (!large && (!keep || worker->stopping)) {
+	if (!large && (!connection->scan.keeps || worker->stopping)) {
 		pool_close(worker->pool, connection);
 		return;
 	}
@@ -129,48 +138,174 @@ static void go_on(struct worker *worker, struct connection *connection, bool kee
 	watch_connection(worker, connection);
 }
 
+/* A peer that takes its answer in parts, or not at all: others are served meanwhile. */
+static void await_taking(struct worker *worker, struct connection *connection)
+{
+	unwatch_connection(worker, connection);
+	pool_move(worker->pool, connection, POOL_SENDING, clock_steady_us());
+	watch_connection(worker, connection);
+}
+
+static void send_answer(struct worker *worker, struct connection *connection, struct str answer)
+{
+	enum reason reason;
+
+	pool_clear(worker->pool, connection);
+	do {
+		reason = pool_send(
+			worker->pool, connection, fcgi_io_frame(worker->io, &answer));
+	} while (reason == REASON_NONE && answer.n > 0);
+	if (reason == REASON_MEMORY)
+		drop(worker, connection, NO_MEMORY);
+	else if (reason != REASON_NONE)
+		pool_close(worker->pool, connection);
+	else if (pool_has_unsent(connection))
+		await_taking(worker, connection);
+	else
+		go_on(worker, connection);
+}
+
+/* The peer takes some more. */
+static void send_rest(struct worker *worker, struct connection *connection)
+{
+	if (pool_send_kept(connection) != REASON_NONE) {
+		pool_close(worker->pool, connection);
+	} else if (!pool_has_unsent(connection)) {
+		unwatch_connection(worker, connection);
+		go_on(worker, connection);
+	}
+}
+
+/* The connection's bytes are those of its request; false: out of memory. */
+static bool keep_bytes(
+	struct worker *worker, struct connection *connection, const void *p, size_t n)
+{
+	if (p == connection->bytes)
+		return true;
+	if (!pool_reserve(worker->pool, connection, n))
+		return false;
+	memcpy(connection->bytes, p, n);
+	connection->bytes_len = n;
+	return true;
+}
+
+/* Do not look at what the peer does until it is served; whoever is parked keeps its place. */
+static void set_aside(struct worker *worker, struct connection *connection,
+	enum pool_state state, int64_t begin_us)
+{
+	unwatch_connection(worker, connection);
+	connection->learned = hasher_learned(worker->hasher);
+	if (connection->state != state)
+		pool_move(worker->pool, connection, state, begin_us);
+}
+
+/* Serve others until the hash is there. */
+static void await_hash(struct worker *worker, struct connection *connection, int64_t begin_us)
+{
+	if (!watch_fd(worker, hasher_fd(worker->hasher), EPOLLIN, worker->hasher)) {
+		hasher_cancel(worker->hasher);
+		drop(worker, connection, NO_MEMORY);
+		return;
+	}
+	set_aside(worker, connection, POOL_HASHING, begin_us);
+	worker->parking.hashing = connection;
+	/* What comes now may need a hash, too: others take it, who have none under way. */
+	if (worker->gate->has_others)
+		listen_off(worker);
+}
+
+/* Serve others until there is its hash, or a place for one. */
+static void put_off(struct worker *worker, struct connection *connection, struct str bytes,
+	int64_t begin_us)
+{
+	bool is_hashing = worker->parking.hashing == NULL && hasher_fd(worker->hasher) >= 0;
+
+	if (!keep_bytes(worker, connection, bytes.p, bytes.n)) {
+		if (is_hashing)
+			hasher_cancel(worker->hasher);
+		drop(worker, connection, NO_MEMORY);
+	} else if (is_hashing) {
+		await_hash(worker, connection, begin_us);
+	} else {
+		set_aside(worker, connection, POOL_PARKED, begin_us);
+	}
+}
+
 static void serve(struct worker *worker, struct connection *connection, struct str bytes)
 {
+	bool again = parking_holds(connection->state);
+	int64_t begin_us = again ? connection->since_us : clock_steady_us();
 	struct http_request request;
-	bool keep = false;
 
 	reload_check(worker->reload);
+	hasher_take_turn(worker->hasher, parking_turn(&worker->parking, connection, begin_us));
 	enum reason reason = fcgi_io_receive(worker->io, bytes, &connection->scan, &request);
 
 	if (reason != REASON_NONE) {
-		drop(worker, connection, reason == REASON_MEMORY ? NO_MEMORY : BROKEN);
+		drop(worker, connection, BROKEN);
 		return;
 	}
-	struct str answer = exchange_answer(worker->exchange, &request);
+	struct str answer = exchange_answer(worker->exchange, &request, begin_us);
 
-	if (fcgi_io_send(worker->io, connection->fd, answer, &keep) == REASON_NONE) {
-		go_on(worker, connection, keep);
-	} else {
-		connection->fd = -1;
-		pool_close(worker->pool, connection);
-	}
+	if (answer.n == 0)
+		put_off(worker, connection, bytes, begin_us);
+	else
+		send_answer(worker, connection, answer);
+	fcgi_io_forget(worker->io);
 	exchange_forget(worker->exchange);
+	hasher_end(worker->hasher);
+}
+
+/* The same request again. */
+static void serve_again(struct worker *worker, struct connection *connection)
+{
+	serve(worker, connection,
+		(struct str){ (const char *)connection->bytes, connection->bytes_len });
+}
+
+/* The one whose hash is known now. */
+static void serve_hashed(struct worker *worker)
+{
+	struct connection *connection = worker->parking.hashing;
+
+	if (connection == NULL)
+		return;
+	worker->parking.hashing = NULL;
+	hasher_collect(worker->hasher);
+	serve_again(worker, connection);
+	hasher_end(worker->hasher);
+	if (worker->parking.hashing != NULL)
+		return;
+	parking_rest(&worker->parking);
+	if (!worker->listening && !worker->stopping && worker->resume_us == 0)
+		listen_on(worker);
+}
+
+/* One at a time: others are served in between. */
+static void serve_parked(struct worker *worker)
+{
+	struct connection *connection = parking_next(&worker->parking);
+
+	if (connection == NULL)
+		return;
+	serve_again(worker, connection);
+	hasher_end(worker->hasher);
 }
 
 /* Not whole yet: what is in the worker's own buffer goes to the connection. */
 static void await_rest(
 	struct worker *worker, struct connection *connection, const unsigned char *p, size_t n)
 {
-	bool kept = p == connection->bytes;
-
 	if (n >= REQUEST_MAX) {
 		drop(worker, connection, TOO_LARGE);
 		return;
 	}
-	if (!kept && !pool_reserve(worker->pool, connection, n)) {
+	if (!keep_bytes(worker, connection, p, n)) {
 		drop(worker, connection, NO_MEMORY);
 		return;
 	}
-	if (!kept) {
-		memcpy(connection->bytes, p, n);
-		connection->bytes_len = n;
+	if (connection->state != POOL_PARTIAL)
 		pool_move(worker->pool, connection, POOL_PARTIAL, clock_steady_us());
-	}
 	watch_connection(worker, connection);
 }
 
@@ -233,11 +368,15 @@ static void look(struct worker *worker, struct connection *connection)
 		look_at_start(worker, connection);
 }
 
-static void set_timeout(int fd)
+/* Whatever is awaited of it has come, or its end. */
+static void attend(struct worker *worker, struct connection *connection)
 {
-	const struct timeval timeout = { .tv_sec = SEND_TIMEOUT_S };
-
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (connection->state == POOL_DRAINING)
+		drain(worker, connection);
+	else if (connection->state == POOL_SENDING)
+		send_rest(worker, connection);
+	else
+		look(worker, connection);
 }
 
 static void make_room(struct worker *worker)
@@ -248,6 +387,8 @@ static void make_room(struct worker *worker)
 		victim = pool_oldest(worker->pool, POOL_DRAINING);
 	if (victim != NULL)
 		pool_close(worker->pool, victim);
+	else if (pool_oldest(worker->pool, POOL_SENDING) != NULL)
+		drop(worker, pool_oldest(worker->pool, POOL_SENDING), NO_MEMORY);
 	else if (pool_oldest(worker->pool, POOL_PARTIAL) != NULL)
 		drop(worker, pool_oldest(worker->pool, POOL_PARTIAL), NO_MEMORY);
 }
@@ -287,9 +428,10 @@ static bool accept_one(struct worker *worker)
 
 	if (fd < 0)
 		return false;
-	set_timeout(fd);
 	struct connection *connection = pool_add(worker->pool, fd, clock_steady_us());
 
+	if (pool_count(worker->pool) > 1)
+		worker->parking.has_company = true;
 	if (connection != NULL)
 		look(worker, connection);
 	return true;
@@ -323,8 +465,10 @@ static void stop(struct worker *worker)
 	/* From here on the limits count from now. */
 	for (enum pool_state state = POOL_NEW; state < POOL__MAX; state++) {
 		for (struct connection *c = pool_oldest(worker->pool, state); c != NULL;
-			c = c->newer)
-			c->since_us = clock_steady_us();
+			c = c->newer) {
+			if (!parking_holds(state))
+				c->since_us = clock_steady_us();
+		}
 	}
 }
 
@@ -343,6 +487,10 @@ static void take_signals(struct worker *worker)
 /* How long a connection may be in this state; 0: as long as it likes. */
 static int64_t limit_us(const struct worker *worker, enum pool_state state)
 {
+	if (parking_holds(state))
+		return 0;
+	if (state == POOL_SENDING && worker->stopping)
+		return STOP_SENDING_US;
 	if (state == POOL_NEW || state == POOL_KEPT)
 		return worker->stopping ? STOP_NEW_US : 0;
 	return worker->stopping ? STOP_PARTIAL_US : REQUEST_LIMIT_US;
@@ -352,6 +500,8 @@ static void close_late(struct worker *worker, struct connection *connection)
 {
 	if (connection->state == POOL_PARTIAL)
 		drop(worker, connection, TOO_SLOW);
+	else if (connection->state == POOL_SENDING)
+		drop(worker, connection, NOT_TAKEN);
 	else
 		pool_close(worker->pool, connection);
 }
@@ -385,16 +535,21 @@ static int wait_ms(struct worker *worker)
 
 	if (worker->resume_us != 0 && worker->resume_us < next_us)
 		next_us = worker->resume_us;
-	return (int)((next_us - now_us) / 1000 + 1);
+	if (reload_due_us(worker->reload) < next_us)
+		next_us = reload_due_us(worker->reload);
+	if (pool_oldest(worker->pool, POOL_PARKED) != NULL && worker->parking.look_us < next_us)
+		next_us = worker->parking.look_us;
+	return next_us <= now_us ? 0 : (int)((next_us - now_us) / 1000 + 1);
 }
 
 /*
- * Connections first, then one new one, then signals: the latter two may close
+ * Connections first, then one new one, then signals: all but the first may close
  * other connections, which must not have an event that is still to be handled.
  */
 static void handle(struct worker *worker, const struct epoll_event *events, int count)
 {
 	bool has_new = false, has_signal = false;
+	bool listened = worker->listening;
 
 	for (int i = 0; i < count; i++) {
 		void *tag = events[i].data.ptr;
@@ -403,16 +558,18 @@ static void handle(struct worker *worker, const struct epoll_event *events, int 
 			has_new = true;
 		} else if (tag == &worker->signal_fd) {
 			has_signal = true;
+		} else if (tag == worker->hasher) {
+			serve_hashed(worker);
 		} else {
-			struct connection *connection = tag;
-
-			if (connection->state == POOL_DRAINING)
-				drain(worker, connection);
-			else
-				look(worker, connection);
+			attend(worker, tag);
 		}
 	}
-	if (has_new && worker->listening)
+	serve_parked(worker);
+	/*
+	 * Nobody else was woken for a connection that this one was woken for, also if a hash
+	 * has begun meanwhile, and the event is one of those that were left for the next round.
+	 */
+	if (!worker->stopping && (has_new || (listened && !worker->listening)))
 		accept_one(worker);
 	if (has_signal)
 		take_signals(worker);
@@ -437,11 +594,21 @@ static enum reason open_worker(struct worker *worker)
 		return REASON_INTERNAL;
 	worker->io = fcgi_io_new();
 	worker->exchange = exchange_new(worker->reload);
+	worker->hasher = hasher_new(worker->gate, worker->reload, HASHER_APART);
 	worker->pool = pool_new();
 	worker->buffer = malloc(READ_SIZE);
-	if (worker->io == NULL || worker->exchange == NULL || worker->pool == NULL ||
-		worker->buffer == NULL)
+	if (worker->io == NULL || worker->exchange == NULL || worker->hasher == NULL ||
+		worker->pool == NULL || worker->buffer == NULL)
 		return REASON_MEMORY;
+	worker->parking = (struct parking){
+		.pool = worker->pool,
+		.hasher = worker->hasher,
+		.reload = worker->reload,
+		.has_company = worker->gate->has_others,
+	};
+	const struct credential_runner runner = hasher_runner(worker->hasher);
+
+	exchange_use_runner(worker->exchange, &runner);
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (worker->epoll_fd < 0 || worker->signal_fd < 0)
@@ -458,6 +625,7 @@ static void close_worker(struct worker *worker)
 {
 	pool_free(worker->pool);
 	exchange_free(worker->exchange);
+	hasher_free(worker->hasher);
 	fcgi_io_free(worker->io);
 	free(worker->buffer);
 	if (worker->epoll_fd >= 0)
@@ -466,13 +634,14 @@ static void close_worker(struct worker *worker)
 		close(worker->signal_fd);
 }
 
-enum reason worker_run(struct listener *listener, struct reload *reload)
+enum reason worker_run(struct listener *listener, struct reload *reload, struct hash_gate *gate)
 {
 	struct worker worker = {
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.listener = listener,
 		.reload = reload,
+		.gate = gate,
 	};
 	struct epoll_event events[EVENT_MAX];
 	enum reason reason = open_worker(&worker);

@@ -11,7 +11,6 @@ packages() {
 build    gcc                   command cc                a C17 compiler (gcc or clang)
 build    libc6-dev             header stdio.h            the C library's headers
 build    pkg-config            command pkg-config        pkg-config
-build    libfcgi-dev           header fcgiapp.h          libfcgi 2.4, with headers
 build    libssl-dev            library libcrypto         OpenSSL 3, with headers
 build    libyaml-dev           library yaml-0.1          libyaml, with headers
 build    libjansson-dev        library jansson           jansson, with headers
@@ -52,10 +51,21 @@ lint     shellcheck            command shellcheck        shellcheck
 lint     mandoc                command mandoc            mandoc
 lint     universal-ctags       command ctags             Universal Ctags
 lint     python3-yaml          python yaml               Python's module yaml
+fuzz     libcmocka-dev         header cmocka.h           cmocka, with headers
+fuzz     clang                 command clang             clang
+fuzz     libclang-rt-dev       fuzzer clang              clang's compiler-rt, with libFuzzer
 bench    nginx-light           command nginx             nginx
 bench    openssl               command openssl           the openssl command
 bench    python3               file /usr/bin/python3     Python 3 as /usr/bin/python3
 bench    wrk                   command wrk               wrk
+bench    apache2               command apache2           Apache httpd 2.4
+bench    libapache2-mod-fcgid  apache mod_fcgid.so       its module mod_fcgid
+bench    valgrind              command valgrind          valgrind
+bench-peers nodejs             command node              Node.js 20 or later
+bench-peers npm                command npm               npm
+bench-peers gunicorn           command gunicorn          gunicorn for Python 3
+bench-peers python3-flask      python flask              its module flask
+bench-peers python3-authlib    python authlib            its module authlib
 END
 }
 
@@ -64,6 +74,7 @@ is_there() {
     command) command -v "$2" ;;
     header) printf '#include <%s>\n' "$2" | cc -D_GNU_SOURCE -E -x c - ;;
     library) pkg-config --exists "$2" ;;
+    fuzzer) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | "$2" -fsanitize=fuzzer -w -x c - -o /dev/null ;;
     apache) ls /usr/lib/apache2/modules/"$2" || ls /usr/lib*/httpd/modules/"$2" ;;
     nginx) ls /usr/lib*/nginx/modules/"$2" ;;
     lighttpd) ls /usr/lib*/lighttpd/"$2" ;;

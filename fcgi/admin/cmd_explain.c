@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* explain: what a token request would get, and which lines of the configuration decide it. */
-#include "oauth/mint.h"
 #include "options.h"
 #include "output.h"
 #include "request.h"
@@ -185,6 +184,18 @@ static void explain_lifetime(struct explanation *e)
 		source_path(e, &lifetime_property, e->grant.lifetime_from));
 }
 
+/* Only where it is turned on: the window's length, or why there is a new token. */
+static void explain_reuse(struct explanation *e)
+{
+	struct buf buf = buf_init(e->value, VALUE_SIZE);
+
+	if (e->snapshot->access_token.reuse_s == 0)
+		return;
+	buf_number(&buf, e->grant.reuse_s);
+	buf_text(&buf, e->grant.reuse_s > 0 ? " s" : " s (revoked, or state unavailable)");
+	tell_decision(e, "reuse", buf_view(&buf), path_of("access_token", STR("reuse"), NULL));
+}
+
 static void explain_key(struct explanation *e)
 {
 	char index[8];
@@ -213,6 +224,7 @@ static void tell_decisions(struct explanation *e)
 	explain_scope(e);
 	explain_audience(e);
 	explain_lifetime(e);
+	explain_reuse(e);
 	tell_decision(e, "profile", str_of(profile_name(e->grant.profile)),
 		source_path(e, &profile_property, e->grant.profile_from));
 	explain_key(e);
@@ -255,8 +267,7 @@ static int explain_grant(struct explanation *e)
 {
 	const struct admin *admin = e->admin;
 	struct str body;
-	enum reason reason = mint_claims(
-		e->snapshot, &e->grant, admin->now_s, random_bytes, admin->arena, &e->token);
+	enum reason reason = request_mint(admin, e->snapshot, &e->grant, false, &e->token);
 
 	e->token.jwt = PLACEHOLDER;
 	if (reason == REASON_NONE)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* token: mint a token as the endpoint would, without asking for the client's secret. */
-#include "oauth/mint.h"
 #include "options.h"
 #include "output.h"
 #include "request.h"
@@ -45,11 +44,13 @@ int cmd_token(struct admin *admin, int argc, char **argv)
 	enum reason reason = request_decide(
 		snapshot, &request, admin->now_s, admin->arena, &grant);
 
-	if (reason == REASON_NONE && lifetime_s > 0)
+	if (reason == REASON_NONE && lifetime_s > 0) {
+		/* The endpoint has no token of this lifetime that could be had again. */
 		grant.lifetime_s = lifetime_s;
+		grant.reuse_s = 0;
+	}
 	if (reason == REASON_NONE)
-		reason = mint_token(
-			snapshot, &grant, admin->now_s, random_bytes, admin->arena, &token);
+		reason = request_mint(admin, snapshot, &grant, true, &token);
 	if (reason != REASON_NONE)
 		return refuse(request.client_id, reason);
 	printf("%.*s\n", (int)token.response.n, token.response.p);

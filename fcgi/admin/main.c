@@ -28,7 +28,7 @@ static const struct command commands[] = {
 		"Make a working configuration in a new or empty directory" },
 	{ "check", cmd_check, "[--json]",
 		"Load everything and print every problem with its place" },
-	{ "keygen", cmd_keygen, "[--alg ALG] [--bits N] --out FILE [--json]",
+	{ "keygen", cmd_keygen, "[--alg ALG] [--bits N] [--primes N] --out FILE [--json]",
 		"Make a private key and print its kid" },
 	{ "rotate", cmd_rotate, "[--json]",
 		"Make a new signing key and let the next one sign" },

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A token request that comes from the command line instead of the endpoint. */
 #include "request.h"
+#include "oauth/reuse.h"
+#include "output.h"
 
 /* As the endpoint reads a form: a parameter without a value is not there. */
 static enum reason drop_empty(struct str_list given, struct arena *arena, struct str_list *list)
@@ -68,4 +70,32 @@ enum reason request_decide(const struct snapshot *snapshot, const struct token_r
 	if (reason != REASON_NONE)
 		return reason;
 	return grant_decide(snapshot, client, &asked, arena, grant);
+}
+
+enum reason request_mint(const struct admin *admin, const struct snapshot *snapshot,
+	struct grant *grant, bool is_signed, struct token *token)
+{
+	const bool asks_store = grant->reuse_s > 0 && snapshot->state.n > 0;
+	struct audit audit = { 0 };
+	struct services services = {
+		.random = &random_system,
+		.store = asks_store ? store_new(snapshot->state) : NULL,
+	};
+	const struct call call = {
+		.snapshot = snapshot,
+		.services = &services,
+		.arena = admin->arena,
+		.now_s = admin->now_s,
+	};
+
+	*token = (struct token){ 0 };
+	if (asks_store && services.store == NULL)
+		return REASON_MEMORY;
+	enum reason reason = is_signed ? reuse_token(&call, grant, token, &audit)
+				       : reuse_claims(&call, grant, token, &audit);
+
+	if (audit.cause != REASON_NONE)
+		output_reason(snapshot->state.p, audit.cause);
+	store_free(services.store);
+	return reason;
 }

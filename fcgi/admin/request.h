@@ -3,7 +3,8 @@
 #ifndef ADMIN_REQUEST_H
 #define ADMIN_REQUEST_H
 
-#include "oauth/grant.h"
+#include "admin.h"
+#include "oauth/mint.h"
 
 struct token_request {
 	const char *client_id;
@@ -24,5 +25,20 @@ struct token_request {
 NODISCARD enum reason request_decide(const struct snapshot *snapshot,
 	const struct token_request *request, int64_t now_s, struct arena *arena,
 	struct grant *grant);
+
+/*
+ * request_mint - the token that the endpoint would give for a grant.
+ *
+ * If access_token.reuse asks for it, the state store is asked whether this window's token was
+ * revoked; a failure is printed, and the token is a new one.
+ *
+ * grant      reuse_s becomes 0 for a new token
+ * is_signed  false: header, claims and times only
+ * token      [out] cleared on failure
+ *
+ * Returns as mint_token does.
+ */
+NODISCARD enum reason request_mint(const struct admin *admin, const struct snapshot *snapshot,
+	struct grant *grant, bool is_signed, struct token *token);
 
 #endif

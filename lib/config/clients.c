@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The clients of all files. */
 #include "config/clients.h"
-#include "config/entries.h"
+#include "config/part.h"
 #include "config/quote.h"
 #include "config/server.h"
 #include "jose/dn.h"
@@ -301,8 +301,31 @@ static void check_introspect(
 					    "\"state\"");
 }
 
-static void load_client(
-	struct loader *loader, const struct yaml_node *name, struct client *client)
+static void load_all(struct loader *loader, const struct entries *entries)
+{
+	struct client *clients = schema_alloc(
+		&loader->reader, entries->count, sizeof(*clients));
+
+	if (clients == NULL)
+		return;
+	loader->snapshot->clients = (struct client_table){ clients, entries->count };
+	for (size_t i = 0; i < entries->count; i++) {
+		const struct entry *entry = &entries->items[i];
+
+		client_load(loader, entry->key, &clients[entry->rank]);
+	}
+}
+
+static void warn_none(struct loader *loader)
+{
+	const struct yaml_node *top = yaml_first(loader->yaml);
+	const struct yaml_node *key = yaml_find(top, STR("clients"));
+
+	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(key == NULL ? top : key),
+		"no client is configured, so nobody can get a token");
+}
+
+void client_load(struct loader *loader, const struct yaml_node *name, struct client *client)
 {
 	const struct yaml_node *value = name->next;
 	struct client_draft draft = {
@@ -331,28 +354,14 @@ static void load_client(
 	*client = draft.client;
 }
 
-static void warn_none(struct loader *loader)
-{
-	const struct yaml_node *top = yaml_first(loader->yaml);
-	const struct yaml_node *key = yaml_find(top, STR("clients"));
-
-	diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(key == NULL ? top : key),
-		"no client is configured, so nobody can get a token");
-}
-
 void clients_load(struct loader *loader)
 {
 	struct entries entries = entries_collect(loader, "clients");
-	struct client *clients = schema_alloc(&loader->reader, entries.count, sizeof(*clients));
 
-	if (clients == NULL)
-		return;
-	loader->snapshot->clients = (struct client_table){ clients, entries.count };
-	for (size_t i = 0; i < entries.count; i++) {
-		const struct entry *entry = &entries.items[i];
-
-		load_client(loader, entry->key, &clients[entry->rank]);
-	}
+	if (loader->asked == NULL)
+		load_all(loader, &entries);
+	else
+		part_load(loader, &entries);
 	if (entries.count == 0 && !loader->incomplete)
 		warn_none(loader);
 }

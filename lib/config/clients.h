@@ -25,6 +25,14 @@ struct client_draft {
 };
 
 /*
+ * client_load - read one client.
+ *
+ * name    its key in the file
+ * client  [out] as far as it is good
+ */
+void client_load(struct loader *loader, const struct yaml_node *name, struct client *client);
+
+/*
  * The steps for one client, in this order; each reports its problems.
  *
  * secrets_load   secrets, and the files that they name

@@ -61,8 +61,24 @@ static void report_repeated(
 		first->line, first->column);
 }
 
+/* Who has many of them mostly writes them in order. */
+static bool is_ascending(const struct entries *entries)
+{
+	for (size_t i = 1; i < entries->count; i++) {
+		const struct entry *entry = &entries->items[i];
+
+		if (str_compare(entry[-1].key->text, entry->key->text) >= 0)
+			return false;
+	}
+	return true;
+}
+
 static bool rank(struct loader *loader, struct entries *entries)
 {
+	for (size_t i = 0; i < entries->count; i++)
+		entries->items[i].rank = i;
+	if (is_ascending(entries))
+		return true;
 	struct entry **sorted = calloc(entries->count + 1, sizeof(struct entry *));
 
 	if (sorted == NULL)

@@ -155,6 +155,8 @@ static void load_key(
 	key->state = (enum key_state)draft.state;
 	key->kid = draft.kid;
 	set_active(loader, item, key);
+	if (loader->asked != NULL && key->state != KEY_ACTIVE)
+		return;
 	key->pkey = read_pkey(loader, &draft);
 	if (key->pkey == NULL)
 		return;
@@ -180,6 +182,13 @@ static void make_signer(struct loader *loader)
 		if (key->signer == NULL)
 			loader->reader.out_of_memory = true;
 	}
+}
+
+/* Keys that are only published were not read. */
+static void keep_active(struct keyring *keyring)
+{
+	keyring->keys = &keyring->keys[keyring->active - keyring->keys];
+	keyring->count = 1;
 }
 
 /* If not, the active key may be one of those that were refused. */
@@ -213,4 +222,6 @@ void keys_load(struct loader *loader)
 			keyring->count == 0 ? "at least one signing key is needed"
 					    : "one key must be active, and none is");
 	make_signer(loader);
+	if (loader->asked != NULL && diag_error_count(loader->reader.diag) == 0)
+		keep_active(keyring);
 }

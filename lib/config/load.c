@@ -82,7 +82,7 @@ static struct config *config_new(void)
 		return NULL;
 	config->diag = diag_new();
 	config->watch = watch_new();
-	config->yaml = yaml_new(NODE_COUNT_MAX);
+	config->yaml = yaml_tree_new(NODE_COUNT_MAX);
 	if (config->diag != NULL && config->watch != NULL && config->yaml != NULL)
 		return config;
 	config_free(config);
@@ -119,13 +119,8 @@ static const struct yaml_node *locate_in(
 	return found;
 }
 
-struct config *config_load(const char *path, enum config_depth depth, int64_t now_s)
-{
-	return config_load_draft(path, depth, now_s, NULL);
-}
-
-struct config *config_load_draft(const char *path, enum config_depth depth, int64_t now_s,
-	const struct config_draft *draft)
+/* loader: what the caller wants; the rest is filled in. */
+static struct config *load_by(struct loader *loader, const char *path)
 {
 	struct config *config = config_new();
 	struct snapshot *snapshot = snapshot_new();
@@ -135,20 +130,16 @@ struct config *config_load_draft(const char *path, enum config_depth depth, int6
 		config_free(config);
 		return NULL;
 	}
-	struct loader loader = {
-		.reader = { .diag = config->diag,
-			.arena = snapshot->arena,
-			.scratch = yaml_arena(config->yaml) },
-		.yaml = config->yaml,
-		.watch = config->watch,
-		.snapshot = snapshot,
-		.now_s = now_s,
-		.depth = depth,
-		.draft = draft,
-	};
-	bool done = load(config, &loader, path);
+	snapshot->is_partial = loader->asked != NULL;
+	loader->reader = (struct reader){ .diag = config->diag,
+		.arena = snapshot->arena,
+		.scratch = yaml_arena(config->yaml) };
+	loader->yaml = config->yaml;
+	loader->watch = config->watch;
+	loader->snapshot = snapshot;
+	bool done = load(config, loader, path);
 
-	config->transient = loader.transient;
+	config->transient = loader->transient;
 	if (config->snapshot == NULL)
 		snapshot_free(snapshot);
 	if (done)
@@ -157,13 +148,33 @@ struct config *config_load_draft(const char *path, enum config_depth depth, int6
 	return NULL;
 }
 
+struct config *config_load(const char *path, enum config_depth depth, int64_t now_s)
+{
+	return config_load_draft(path, depth, now_s, NULL);
+}
+
+struct config *config_load_part(const char *path, int64_t now_s, const struct str_list *clients)
+{
+	struct loader loader = { .now_s = now_s, .depth = CONFIG_SERVE, .asked = clients };
+
+	return load_by(&loader, path);
+}
+
+struct config *config_load_draft(const char *path, enum config_depth depth, int64_t now_s,
+	const struct config_draft *draft)
+{
+	struct loader loader = { .now_s = now_s, .depth = depth, .draft = draft };
+
+	return load_by(&loader, path);
+}
+
 void config_free(struct config *config)
 {
 	if (config == NULL)
 		return;
 	diag_free(config->diag);
 	watch_free(config->watch);
-	yaml_free(config->yaml);
+	yaml_tree_free(config->yaml);
 	snapshot_free(config->snapshot);
 	free(config);
 }
@@ -219,7 +230,7 @@ void config_warn(struct config *config, struct str key, const char *text)
 
 void config_release_text(struct config *config)
 {
-	yaml_free(config->yaml);
+	yaml_tree_free(config->yaml);
 	config->yaml = NULL;
 #ifdef __GLIBC__
 	/* The text of many clients lies among what is kept, so free(3) alone returns nothing.

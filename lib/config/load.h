@@ -30,6 +30,26 @@ struct config;
 NODISCARD struct config *config_load(const char *path, enum config_depth depth, int64_t now_s);
 void config_free(struct config *config);
 
+/*
+ * config_load_part - what the answer to one token request needs, for a process that ends with
+ * it.
+ *
+ * clients  the client_ids that the request may be of; they need not be known; borrowed for the
+ *          call
+ *
+ * These clients, the active key and all settings are checked as by CONFIG_SERVE.  Of other
+ * clients only the hashes are looked at, as they decide what a failure costs; other keys are
+ * not read, and there is no JWKS.  What is wrong there is not found.
+ *
+ * For each client_id that is not known a client is read and forgotten, chosen by the client_id
+ * and a secret that follows from the active key; what is wrong with it is an error, too.  So
+ * neither the time nor the outcome tells which client_ids are known.  A client_id with '%', '+'
+ * or a blank may be only the encoded or decoded form of another: if it is known and broken, it
+ * is left out, and if another is read for it, its errors do not count.
+ */
+NODISCARD struct config *config_load_part(
+	const char *path, int64_t now_s, const struct str_list *clients);
+
 /* What a file is going to hold. */
 struct config_draft {
 	const char *path; /* as messages name it; of the main file or of an included one */

@@ -19,6 +19,7 @@ struct loader {
 	int64_t now_s;
 	enum config_depth depth;
 	const struct config_draft *draft; /* NULL: all files as they are */
+	const struct str_list *asked;     /* the clients that matter; NULL: all, and all keys */
 	bool has_state;                   /* a state store is configured */
 	bool incomplete; /* a file could not be read, so what it defines is not known */
 	bool transient;  /* a file could not be read, and perhaps can the next time */

@@ -126,24 +126,15 @@ static bool read_choice(struct reader *reader, const struct schema_key *key,
 	return false;
 }
 
-static bool turns_on(const struct yaml_node *value)
-{
-	return value->kind != YAML_TEXT ||
-	       (!str_eq(value->text, STR("false")) && !str_eq(value->text, STR("0")));
-}
-
-static void warn_unavailable(struct reader *reader, const struct yaml_node *key)
-{
-	diag_add(reader->diag, DIAG_WARNING, yaml_place(key),
-		"%s is not available in this version", quote_of(key->text).text);
-}
-
 static const struct schema_key *find_key(
 	const struct schema *schema, struct str name, size_t *index)
 {
 	for (*index = 0; *index < schema->count; ++*index) {
-		if (str_eq(name, str_of(schema->keys[*index].name)))
-			return &schema->keys[*index];
+		const struct schema_key *key = &schema->keys[*index];
+
+		/* Most differ at once, so that the length is not worth finding. */
+		if (name.n > 0 && name.p[0] == key->name[0] && str_eq(name, str_of(key->name)))
+			return key;
 	}
 	return NULL;
 }
@@ -152,14 +143,9 @@ static void read_value(struct reader *reader, const struct schema_key *key,
 	const struct yaml_node *name, void *target)
 {
 	const struct yaml_node *value = name->next;
-	size_t error_count = diag_error_count(reader->diag);
 
-	if (key->type == NULL || value->kind == YAML_BROKEN)
-		return;
-	key->type(reader, key, value, (char *)target + key->offset);
-	if (key->unavailable && turns_on(value) &&
-		diag_error_count(reader->diag) == error_count)
-		warn_unavailable(reader, name);
+	if (key->type != NULL && value->kind != YAML_BROKEN)
+		key->type(reader, key, value, (char *)target + key->offset);
 }
 
 /* What holds without the key: the table's text, read as if it stood in the file. */

@@ -42,7 +42,6 @@ struct schema_key {
 	const struct schema_names *names;
 	const struct schema *schema; /* of a mapping */
 	bool required;
-	bool unavailable; /* turning it on gives a warning: this version lacks it */
 };
 
 struct schema {

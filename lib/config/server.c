@@ -164,7 +164,7 @@ static const struct schema_key access_token_keys[] = {
 	{ "profile", schema_choice, INNER(token_policy, profile), .names = &server_profiles },
 	{ "audience", schema_audiences, INNER(token_policy, audience) },
 	{ "reuse", schema_integer, INNER(token_policy, reuse_s), .max = LOADER_LIFETIME_MAX,
-		.initial = "0", .unavailable = true },
+		.initial = "0" },
 };
 
 static const struct schema_key assertion_keys[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From libyaml's events to a tree; what could surprise is refused with its place. */
-#include "config/yaml.h"
+#include "config/builder.h"
+#include "config/plain.h"
 #include "config/shield.h"
 
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 
 #define ARENA_BLOCK ((size_t)64 << 10)
 #define ARENA_LIMIT ((size_t)4 << 30)
-#define FEW_KEYS 16 /* up to here comparing each with each is quicker than sorting */
 
 struct yaml {
 	struct arena *arena;
@@ -20,21 +20,11 @@ struct yaml {
 	size_t node_count_max;
 };
 
-/* A list or mapping that is not closed yet. */
-struct frame {
-	struct yaml_node *node;
-	struct yaml_node *last; /* child */
-};
-
 struct parse {
-	struct yaml *yaml;
+	struct builder builder;
 	struct diag *diag;
-	const char *file;
 	struct str text;     /* as libyaml gets it */
 	struct buf shielded; /* memory of text, if colons in it are disguised; else empty */
-	struct yaml_node *root;
-	struct frame frames[YAML_DEPTH_MAX];
-	unsigned depth;
 	unsigned document_count;
 	enum reason reason; /* not REASON_NONE: give up */
 };
@@ -64,7 +54,7 @@ static const struct {
 static struct place place_of(const struct parse *parse, const yaml_mark_t *mark)
 {
 	return (struct place){
-		.file = parse->file,
+		.file = parse->builder.file,
 		.line = (unsigned)mark->line + 1,
 		.column = (unsigned)mark->column + 1,
 	};
@@ -79,7 +69,7 @@ static void stop(struct parse *parse, const yaml_mark_t *mark, const char *text)
 /* libyaml tells the place of bytes that are no characters by their offset alone. */
 static struct place place_at(const struct parse *parse, size_t offset)
 {
-	struct place place = { .file = parse->file, .line = 1, .column = 1 };
+	struct place place = { .file = parse->builder.file, .line = 1, .column = 1 };
 
 	for (size_t i = 0; i < offset && i < parse->text.n; i++) {
 		unsigned char c = (unsigned char)parse->text.p[i];
@@ -129,42 +119,19 @@ static void report_failure(struct parse *parse, const yaml_parser_t *parser)
 		report_syntax(parse, parser);
 }
 
-static void attach(struct parse *parse, struct yaml_node *node)
-{
-	if (parse->depth == 0) {
-		parse->root = node;
-		return;
-	}
-	struct frame *frame = &parse->frames[parse->depth - 1];
-
-	if (frame->last == NULL)
-		frame->node->child = node;
-	else
-		frame->last->next = node;
-	frame->last = node;
-	frame->node->count++;
-}
-
 static struct yaml_node *add_node(
 	struct parse *parse, const yaml_event_t *event, enum yaml_kind kind)
 {
-	if (parse->yaml->node_count++ >= parse->yaml->node_count_max) {
+	struct place place = place_of(parse, &event->start_mark);
+
+	if (builder_is_full(&parse->builder)) {
 		stop(parse, &event->start_mark, "too many values in this configuration");
 		return NULL;
 	}
-	struct yaml_node *node = arena_alloc(parse->yaml->arena, sizeof(*node));
+	struct yaml_node *node = builder_add(&parse->builder, kind, place.line, place.column);
 
-	if (node == NULL) {
+	if (node == NULL)
 		parse->reason = REASON_MEMORY;
-		return NULL;
-	}
-	struct place place = place_of(parse, &event->start_mark);
-
-	node->file = place.file;
-	node->line = place.line;
-	node->column = place.column;
-	node->kind = kind;
-	attach(parse, node);
 	return node;
 }
 
@@ -213,8 +180,8 @@ static void on_scalar(struct parse *parse, const yaml_event_t *event)
 		node->kind = YAML_BROKEN;
 	}
 	bool copied = parse->shielded.p == NULL
-			      ? arena_copy(parse->yaml->arena, text, &node->text)
-			      : shield_copy(parse->yaml->arena, text, &node->text);
+			      ? arena_copy(parse->builder.arena, text, &node->text)
+			      : shield_copy(parse->builder.arena, text, &node->text);
 
 	if (!copied)
 		parse->reason = REASON_MEMORY;
@@ -222,7 +189,7 @@ static void on_scalar(struct parse *parse, const yaml_event_t *event)
 
 static void open_node(struct parse *parse, const yaml_event_t *event, enum yaml_kind kind)
 {
-	if (parse->depth == YAML_DEPTH_MAX) {
+	if (parse->builder.depth == YAML_DEPTH_MAX) {
 		stop(parse, &event->start_mark,
 			"nested too deeply: at most 16 levels are read");
 		return;
@@ -230,7 +197,7 @@ static void open_node(struct parse *parse, const yaml_event_t *event, enum yaml_
 	struct yaml_node *node = add_node(parse, event, kind);
 
 	if (node != NULL)
-		parse->frames[parse->depth++] = (struct frame){ .node = node };
+		builder_open(&parse->builder, node);
 }
 
 static void on_list(struct parse *parse, const yaml_event_t *event)
@@ -243,7 +210,7 @@ static void on_list(struct parse *parse, const yaml_event_t *event)
 static void on_list_end(struct parse *parse, const yaml_event_t *event)
 {
 	(void)event;
-	parse->depth--;
+	(void)builder_close(&parse->builder);
 }
 
 static void on_mapping(struct parse *parse, const yaml_event_t *event)
@@ -279,18 +246,6 @@ static bool is_same_key(const struct yaml_node *a, const struct yaml_node *b)
 	return a->kind == YAML_TEXT && b->kind == YAML_TEXT && str_eq(a->text, b->text);
 }
 
-static void check_few_keys(struct parse *parse, const struct yaml_node *mapping)
-{
-	for (struct yaml_node *key = mapping->child; key != NULL; key = key->next->next) {
-		const struct yaml_node *earlier = mapping->child;
-
-		while (earlier != key && !is_same_key(earlier, key))
-			earlier = yaml_next_key(earlier);
-		if (earlier != key)
-			report_repeated(parse, earlier, key);
-	}
-}
-
 /* By text, then by place. */
 static int compare_keys(const void *a, const void *b)
 {
@@ -304,7 +259,7 @@ static int compare_keys(const void *a, const void *b)
 	return (*first)->column < (*second)->column ? -1 : 1;
 }
 
-static void check_many_keys(struct parse *parse, const struct yaml_node *mapping)
+static void report_all_repeated(struct parse *parse, const struct yaml_node *mapping)
 {
 	size_t count = 0;
 	struct yaml_node **keys = calloc(mapping->count, sizeof(*keys));
@@ -344,16 +299,15 @@ static void drop_broken_keys(struct yaml_node *mapping)
 
 static void on_mapping_end(struct parse *parse, const yaml_event_t *event)
 {
-	struct yaml_node *mapping = parse->frames[--parse->depth].node;
+	struct yaml_node *mapping = builder_close(&parse->builder);
 
 	(void)event;
-	mapping->count /= 2;
 	for (struct yaml_node *key = mapping->child; key != NULL; key = key->next->next)
 		check_key(parse, key);
-	if (mapping->count <= FEW_KEYS)
-		check_few_keys(parse, mapping);
-	else
-		check_many_keys(parse, mapping);
+	if (builder_has_repeated(&parse->builder, mapping))
+		report_all_repeated(parse, mapping);
+	if (parse->builder.out_of_memory)
+		parse->reason = REASON_MEMORY;
 	drop_broken_keys(mapping);
 }
 
@@ -406,17 +360,40 @@ static void check_root(struct parse *parse)
 {
 	if (parse->reason != REASON_NONE)
 		return;
-	if (parse->root != NULL && parse->root->kind == YAML_MAPPING)
+	if (parse->builder.root != NULL && parse->builder.root->kind == YAML_MAPPING)
 		return;
 	parse->reason = REASON_CONFIG;
-	if (parse->root == NULL || yaml_is_empty(parse->root))
+	if (parse->builder.root == NULL || yaml_is_empty(parse->builder.root))
 		diag_add(parse->diag, DIAG_ERROR, place_at(parse, 0), "the file is empty");
-	else if (parse->root->kind != YAML_BROKEN)
-		diag_add(parse->diag, DIAG_ERROR, yaml_place(parse->root),
+	else if (parse->builder.root->kind != YAML_BROKEN)
+		diag_add(parse->diag, DIAG_ERROR, yaml_place(parse->builder.root),
 			"the file must hold keys with values, such as \"scopes: {}\"");
 }
 
-struct yaml *yaml_new(size_t node_count_max)
+static struct builder start_builder(const struct yaml *yaml, const char *file)
+{
+	return (struct builder){
+		.arena = yaml->arena,
+		.file = file,
+		.node_count = yaml->node_count,
+		.node_count_max = yaml->node_count_max,
+	};
+}
+
+static void parse_by_libyaml(struct parse *parse)
+{
+	if (!shield_colons(parse->text, &parse->shielded)) {
+		parse->reason = REASON_MEMORY;
+		return;
+	}
+	if (parse->shielded.p != NULL)
+		parse->text = buf_view(&parse->shielded);
+	read_events(parse);
+	check_root(parse);
+	shield_clear(&parse->shielded);
+}
+
+struct yaml *yaml_tree_new(size_t node_count_max)
 {
 	struct yaml *yaml = calloc(1, sizeof(*yaml));
 
@@ -431,7 +408,7 @@ struct yaml *yaml_new(size_t node_count_max)
 	return yaml;
 }
 
-void yaml_free(struct yaml *yaml)
+void yaml_tree_free(struct yaml *yaml)
 {
 	if (yaml == NULL)
 		return;
@@ -447,24 +424,27 @@ struct arena *yaml_arena(const struct yaml *yaml)
 enum reason yaml_parse(struct yaml *yaml, const char *file, struct str text, struct diag *diag,
 	const struct yaml_node **root)
 {
-	struct parse parse = { .yaml = yaml, .diag = diag, .file = file, .text = text };
+	struct parse parse = { .diag = diag, .text = text };
+	const struct arena_mark mark = arena_mark(yaml->arena);
 
 	*root = NULL;
-	if (!shield_colons(text, &parse.shielded))
-		return REASON_MEMORY;
-	if (parse.shielded.p != NULL)
-		parse.text = buf_view(&parse.shielded);
-	read_events(&parse);
-	check_root(&parse);
-	shield_clear(&parse.shielded);
+	parse.builder = start_builder(yaml, file);
+	parse.reason = plain_read(&parse.builder, text);
+	if (parse.reason == REASON_CONFIG) {
+		parse.reason = REASON_NONE;
+		arena_rewind(yaml->arena, &mark);
+		parse.builder = start_builder(yaml, file);
+		parse_by_libyaml(&parse);
+	}
 	if (parse.reason != REASON_NONE)
 		return parse.reason;
 	if (yaml->last == NULL)
-		yaml->first = parse.root;
+		yaml->first = parse.builder.root;
 	else
-		yaml->last->next = parse.root;
-	yaml->last = parse.root;
-	*root = parse.root;
+		yaml->last->next = parse.builder.root;
+	yaml->last = parse.builder.root;
+	yaml->node_count = parse.builder.node_count;
+	*root = parse.builder.root;
 	return REASON_NONE;
 }
 

@@ -34,14 +34,14 @@ struct yaml_node {
 struct yaml;
 
 /*
- * yaml_new - no trees yet.
+ * yaml_tree_new - no trees yet.
  *
  * node_count_max  nodes that all trees together may have
  *
- * Returns new (yaml_free), or NULL: out of memory.
+ * Returns new (yaml_tree_free), or NULL: out of memory.
  */
-NODISCARD struct yaml *yaml_new(size_t node_count_max);
-void yaml_free(struct yaml *yaml);
+NODISCARD struct yaml *yaml_tree_new(size_t node_count_max);
+void yaml_tree_free(struct yaml *yaml);
 
 /* yaml_arena - the memory of the trees, for what should live as long as they do; borrowed. */
 struct arena *yaml_arena(const struct yaml *yaml);

@@ -6,25 +6,46 @@
 #include <crypt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-#define MEMORY_COUNT 1024 /* remembered secrets; a power of two */
+/* Sets of remembered secrets; both are powers of two. */
+#define MEMORY_SETS_MIN 128
+#define MEMORY_SETS_MAX 8192
+#define MEMORY_WAYS 8 /* in each set */
+/* A secret is forgotten when it was not used for so long; tokens mostly live shorter. */
+#define MEMORY_AGE_S INT64_C(7200)
 #define HASH_LEN_MAX CRYPT_OUTPUT_SIZE
+
+/* A secret that was right. */
+struct memory {
+	unsigned char tag[SECRET_DIGEST_SIZE];
+	int64_t used_s; /* 0: this is free */
+};
+
+/*
+ * Each secret may be in one of two sets, and comes into the one that has more room: so sets of
+ * which half is used do not overflow.  Filled from the left.
+ */
+struct memories {
+	struct memory *items; /* mapped, so that only what is used takes memory; or NULL */
+	size_t set_count;
+};
 
 struct credential_checker {
 	unsigned char key[SECRET_DIGEST_SIZE];
-	unsigned char memory[MEMORY_COUNT][SECRET_DIGEST_SIZE];
+	struct memories memories;
 	struct crypt_data crypt;
 	char passphrase[CRYPT_MAX_PASSPHRASE_SIZE]; /* what crypt(3) is given: NUL-terminated */
+	struct credential_runner runner;            /* run is NULL: there is none */
 };
 
-/* One check under way. */
+/* Slow hashes under way. */
 struct attempt {
 	struct credential_checker *checker;
 	const struct credential_claim *claim;
-	unsigned char digest[SECRET_DIGEST_SIZE];
 	int64_t spent_us;
 	bool failed; /* crypt(3) could not do its work */
 };
@@ -191,80 +212,262 @@ static void pay(struct attempt *attempt, const struct failure_price *price)
 	}
 }
 
+static bool keyed_digest(const struct credential_checker *checker, const struct buf *data,
+	unsigned char digest[static SECRET_DIGEST_SIZE])
+{
+	size_t digest_len = 0;
+	bool done = !data->overflow &&
+		    EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, checker->key,
+			    sizeof(checker->key), (const unsigned char *)data->p, data->n,
+			    digest, SECRET_DIGEST_SIZE, &digest_len) != NULL;
+
+	ERR_clear_error();
+	return done;
+}
+
 /*
  * The keyed digest under which a match is remembered.  The stored hash is part of it, so a
  * secret that was replaced is never remembered for its client.
  */
-static bool memory_tag(const struct attempt *attempt, struct str hash,
+static bool memory_tag(const struct credential_work *work, struct str hash,
 	unsigned char tag[static SECRET_DIGEST_SIZE])
 {
 	char memory[CLIENT_ID_MAX + 1 + HASH_LEN_MAX + 1 + SECRET_DIGEST_SIZE];
 	struct buf data = buf_init(memory, sizeof(memory));
-	size_t tag_len = 0;
 
-	buf_str(&data, attempt->claim->client->id);
+	buf_str(&data, work->claim->client->id);
 	buf_char(&data, '\0');
 	buf_str(&data, hash);
 	buf_char(&data, '\0');
-	buf_str(&data, (struct str){ (const char *)attempt->digest, SECRET_DIGEST_SIZE });
-	bool done = !data.overflow &&
-		    EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, attempt->checker->key,
-			    sizeof(attempt->checker->key), (const unsigned char *)data.p,
-			    data.n, tag, SECRET_DIGEST_SIZE, &tag_len) != NULL;
+	buf_str(&data, (struct str){ (const char *)work->digest, SECRET_DIGEST_SIZE });
+	bool done = keyed_digest(work->checker, &data, tag);
 
-	ERR_clear_error();
 	secret_wipe(memory, sizeof(memory));
 	return done;
 }
 
+/* The places of a tag, those of its two sets by turns. */
+static struct memory *memory_place(
+	const struct memories *memories, const unsigned char *tag, size_t i)
+{
+	const unsigned char *bytes = tag + i % 2 * 2;
+	size_t set = (size_t)(bytes[0] | bytes[1] << 8) % memories->set_count;
+
+	return &memories->items[set * MEMORY_WAYS + i / 2];
+}
+
+static size_t memory_count(const struct memories *memories)
+{
+	return memories->set_count * MEMORY_WAYS;
+}
+
+/* The clock may have been set back meanwhile. */
+static bool is_fresh(const struct memory *memory, int64_t now_s)
+{
+	return memory->used_s != 0 && now_s - memory->used_s < MEMORY_AGE_S &&
+	       memory->used_s - now_s < MEMORY_AGE_S;
+}
+
+static struct memory *find_memory(const struct credential_work *work, const unsigned char *tag)
+{
+	const struct memories *memories = &work->checker->memories;
+
+	if (memories->items == NULL)
+		return NULL;
+	for (size_t i = 0; i < 2 * MEMORY_WAYS; i++) {
+		struct memory *place = memory_place(memories, tag, i);
+
+		if (is_fresh(place, work->claim->now_s) &&
+			secret_equal(place->tag, tag, sizeof(place->tag)))
+			return place;
+	}
+	return NULL;
+}
+
+/* Into a free place, or instead of the one that was not used for longest. */
+static void put_memory(const struct memories *memories, const struct memory *memory)
+{
+	struct memory *oldest = memory_place(memories, memory->tag, 0);
+
+	for (size_t i = 1; i < 2 * MEMORY_WAYS; i++) {
+		struct memory *place = memory_place(memories, memory->tag, i);
+
+		if (place->used_s < oldest->used_s)
+			oldest = place;
+	}
+	*oldest = *memory;
+}
+
+static void unmap_memories(struct memories *memories)
+{
+	if (memories->items == NULL)
+		return;
+	/* Only what was used: else all of it would be touched. */
+	for (size_t i = 0; i < memory_count(memories); i++) {
+		if (memories->items[i].used_s != 0)
+			secret_wipe(&memories->items[i], sizeof(struct memory));
+	}
+	munmap(memories->items, memory_count(memories) * sizeof(struct memory));
+	*memories = (struct memories){ 0 };
+}
+
+/* Twice as many places as hashes, of which some may have been replaced lately. */
+static size_t wanted_sets(const struct failure_price *price)
+{
+	size_t set_count = MEMORY_SETS_MIN;
+
+	while (set_count < MEMORY_SETS_MAX && set_count * MEMORY_WAYS / 2 < price->hash_count)
+		set_count *= 2;
+	return set_count;
+}
+
+/* What is remembered comes along.  Without memory it stays as it is. */
+static void grow_memories(struct memories *memories, size_t set_count)
+{
+	size_t size = set_count * MEMORY_WAYS * sizeof(struct memory);
+	void *items = mmap(
+		NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct memories grown = { items, set_count };
+
+	if (items == MAP_FAILED)
+		return;
+	for (size_t i = 0; i < memory_count(memories); i++) {
+		if (memories->items[i].used_s != 0)
+			put_memory(&grown, &memories->items[i]);
+	}
+	unmap_memories(memories);
+	*memories = grown;
+}
+
 /* A claim that is refused anyway neither uses the memory nor adds to it: it must cost the same.
  */
-static bool slow_matches(struct attempt *attempt, const struct secret *secret)
+static bool is_remembered(const struct credential_work *work, struct str hash)
 {
-	const struct credential_claim *claim = attempt->claim;
-	unsigned char tag[SECRET_DIGEST_SIZE] = { 0 };
-	bool has_tag = !claim->is_refused && memory_tag(attempt, secret->text, tag);
-	unsigned char *slot = attempt->checker
-				      ->memory[(tag[0] | (size_t)tag[1] << 8) % MEMORY_COUNT];
+	unsigned char tag[SECRET_DIGEST_SIZE];
 
-	if (has_tag && secret_equal(slot, tag, sizeof(tag)))
-		return true;
-	bool matches = crypt_matches(attempt, secret->text);
+	if (work->claim->is_refused || !memory_tag(work, hash, tag))
+		return false;
+	struct memory *found = find_memory(work, tag);
 
-	if (has_tag && matches && secret_is_live(secret, claim->now_s))
-		memcpy(slot, tag, sizeof(tag));
-	return matches;
+	if (found != NULL)
+		found->used_s = work->claim->now_s;
+	return found != NULL;
 }
 
-static bool secret_matches(struct attempt *attempt, const struct secret *secret)
+static void remember(const struct credential_work *work, const struct secret *secret)
+{
+	struct memories *memories = &work->checker->memories;
+	struct memory memory = { .used_s = work->claim->now_s };
+	size_t set_count = wanted_sets(work->price);
+
+	if (work->claim->is_refused || secret->kind != SECRET_CRYPT ||
+		!secret_is_live(secret, work->claim->now_s) ||
+		!memory_tag(work, secret->text, memory.tag))
+		return;
+	if (memories->set_count < set_count)
+		grow_memories(memories, set_count);
+	if (memories->items != NULL)
+		put_memory(memories, &memory);
+}
+
+/* Of a slow hash: where it stands, when it is live, what it is. */
+static void add_secret(struct buf *data, const struct client *client, size_t i)
+{
+	const struct secret *secret = &client->secrets[i];
+
+	buf_number(data, (int64_t)i);
+	buf_char(data, ' ');
+	buf_number(data, secret->not_before_s);
+	buf_char(data, ' ');
+	buf_number(data, secret->expires_s);
+	buf_char(data, ' ');
+	buf_str(data, secret->text);
+}
+
+/* The digest of what is digested so far, and of one more slow hash. */
+static bool digest_secret(const struct credential_work *work, size_t i,
+	unsigned char id[static SECRET_DIGEST_SIZE])
+{
+	char memory[SECRET_DIGEST_SIZE + 64 + HASH_LEN_MAX];
+	struct buf data = buf_init(memory, sizeof(memory));
+
+	buf_str(&data, (struct str){ (const char *)id, SECRET_DIGEST_SIZE });
+	add_secret(&data, work->claim->client, i);
+	return keyed_digest(work->checker, &data, id);
+}
+
+static bool digest_claim(
+	const struct credential_work *work, unsigned char id[static SECRET_DIGEST_SIZE])
+{
+	char memory[SECRET_DIGEST_SIZE + 1 + CLIENT_ID_MAX];
+	const struct client *client = work->claim->client;
+	struct buf data = buf_init(memory, sizeof(memory));
+
+	buf_str(&data, (struct str){ (const char *)work->digest, SECRET_DIGEST_SIZE });
+	buf_char(&data, work->claim->is_refused ? 'r' : ' ');
+	buf_str(&data, client != NULL ? client->id : STR(""));
+	bool done = keyed_digest(work->checker, &data, id);
+
+	secret_wipe(memory, sizeof(memory));
+	return done;
+}
+
+static bool matches_fast(const struct credential_work *work, const struct secret *secret)
 {
 	if (secret->kind == SECRET_CRYPT)
-		return slow_matches(attempt, secret);
-	return secret_equal(secret->digest, attempt->digest, sizeof(attempt->digest));
+		return is_remembered(work, secret->text);
+	return secret_equal(secret->digest, work->digest, sizeof(work->digest));
 }
 
-/* The first live secret that matches, else one that matches but is not live, else NULL. */
-static const struct secret *find_match(struct attempt *attempt)
+/* Without slow hashes: the first live secret that matches, else one that is not live, else
+ * NULL. */
+static const struct secret *find_fast(const struct credential_work *work)
 {
-	const struct client *client = attempt->claim->client;
+	const struct client *client = work->claim->client;
 	const struct secret *found = NULL;
 
 	for (size_t i = 0; client != NULL && i < client->secret_count; i++) {
 		const struct secret *secret = &client->secrets[i];
 
-		if (!secret_matches(attempt, secret))
+		if (!matches_fast(work, secret))
 			continue;
 		found = secret;
-		if (secret_is_live(secret, attempt->claim->now_s))
+		if (secret_is_live(secret, work->claim->now_s))
 			break;
 	}
 	return found;
 }
 
-static enum reason judge(const struct attempt *attempt, const struct secret *found)
+static bool is_success(const struct credential_claim *claim, const struct secret *found)
 {
-	const struct credential_claim *claim = attempt->claim;
+	return found != NULL && !claim->is_refused && secret_is_live(found, claim->now_s);
+}
 
+static bool has_slow_hash(const struct client *client)
+{
+	for (size_t i = 0; client != NULL && i < client->secret_count; i++) {
+		if (client->secrets[i].kind == SECRET_CRYPT)
+			return true;
+	}
+	return false;
+}
+
+static enum reason run_work(
+	const struct credential_work *work, struct credential_verdict *verdict)
+{
+	const struct credential_runner *runner = &work->checker->runner;
+
+	*verdict = (struct credential_verdict){ 0 };
+	if (work->price->hash.n == 0 && !has_slow_hash(work->claim->client))
+		return REASON_NONE;
+	if (runner->run != NULL)
+		return runner->run(runner->context, work, verdict);
+	credential_work_run(work, verdict);
+	return REASON_NONE;
+}
+
+static enum reason judge(const struct credential_claim *claim, const struct secret *found)
+{
 	if (claim->client == NULL)
 		return REASON_CLIENT_UNKNOWN;
 	if (found == NULL)
@@ -272,6 +475,29 @@ static enum reason judge(const struct attempt *attempt, const struct secret *fou
 	if (secret_is_live(found, claim->now_s))
 		return REASON_NONE;
 	return claim->now_s < found->not_before_s ? REASON_SECRET_EARLY : REASON_SECRET_EXPIRED;
+}
+
+static enum reason check(const struct credential_work *work, const struct secret **matched)
+{
+	const struct credential_claim *claim = work->claim;
+	const struct secret *found = find_fast(work);
+	struct credential_verdict verdict = { 0 };
+	enum reason reason = REASON_NONE;
+
+	if (!is_success(claim, found))
+		reason = run_work(work, &verdict);
+	if (reason != REASON_NONE)
+		return reason;
+	if (verdict.matches) {
+		found = &claim->client->secrets[verdict.matched];
+		remember(work, found);
+	}
+	reason = judge(claim, found);
+	/* Told alike of all, so that nobody learns which clients exist. */
+	if (verdict.failed && (reason != REASON_NONE || claim->is_refused))
+		return REASON_HASHING;
+	*matched = found;
+	return reason;
 }
 
 struct credential_checker *credential_checker_new(void)
@@ -291,13 +517,19 @@ void credential_checker_free(struct credential_checker *checker)
 {
 	if (checker == NULL)
 		return;
+	unmap_memories(&checker->memories);
 	secret_wipe(checker, sizeof(*checker));
 	free(checker);
 }
 
-void credential_forget(struct credential_checker *checker)
+void credential_tidy(struct credential_checker *checker, int64_t now_s)
 {
-	secret_wipe(checker->memory, sizeof(checker->memory));
+	for (size_t i = 0; i < memory_count(&checker->memories); i++) {
+		struct memory *memory = &checker->memories.items[i];
+
+		if (memory->used_s != 0 && !is_fresh(memory, now_s))
+			secret_wipe(memory, sizeof(*memory));
+	}
 }
 
 void failure_price_add(struct failure_price *price, const struct client *client)
@@ -308,6 +540,7 @@ void failure_price_add(struct failure_price *price, const struct client *client)
 		const struct secret *secret = &client->secrets[i];
 		int64_t cost_us = secret->kind == SECRET_CRYPT ? hash_cost_us(secret->text) : 0;
 
+		price->hash_count += secret->kind == SECRET_CRYPT;
 		total_us += cost_us;
 		if (cost_us > price->hash_us) {
 			price->hash = secret->text;
@@ -318,27 +551,77 @@ void failure_price_add(struct failure_price *price, const struct client *client)
 		price->total_us = total_us;
 }
 
+void credential_use_runner(
+	struct credential_checker *checker, const struct credential_runner *runner)
+{
+	checker->runner = *runner;
+}
+
+bool credential_work_id(
+	const struct credential_work *work, unsigned char id[static SECRET_DIGEST_SIZE])
+{
+	const struct client *client = work->claim->client;
+	bool done = digest_claim(work, id);
+
+	for (size_t i = 0; done && client != NULL && i < client->secret_count; i++) {
+		if (client->secrets[i].kind == SECRET_CRYPT)
+			done = digest_secret(work, i, id);
+	}
+	if (!done)
+		secret_wipe(id, SECRET_DIGEST_SIZE);
+	return done;
+}
+
+void credential_work_run(const struct credential_work *work, struct credential_verdict *verdict)
+{
+	const struct credential_claim *claim = work->claim;
+	const struct client *client = claim->client;
+	struct attempt attempt = { .checker = work->checker, .claim = claim };
+	bool live = false;
+
+	*verdict = (struct credential_verdict){ 0 };
+	for (size_t i = 0; !live && client != NULL && i < client->secret_count; i++) {
+		const struct secret *secret = &client->secrets[i];
+
+		if (secret->kind != SECRET_CRYPT || !crypt_matches(&attempt, secret->text))
+			continue;
+		verdict->matches = true;
+		verdict->matched = i;
+		live = secret_is_live(secret, claim->now_s);
+	}
+	if (!live || claim->is_refused)
+		pay(&attempt, work->price);
+	verdict->failed = attempt.failed;
+}
+
+bool credential_is_right(struct credential_checker *checker,
+	const struct credential_claim *claim, const struct secret **matched)
+{
+	struct credential_work work = { .checker = checker, .claim = claim };
+
+	*matched = NULL;
+	if (!secret_digest(claim->secret, work.digest))
+		return false;
+	const struct secret *found = find_fast(&work);
+
+	secret_wipe(work.digest, sizeof(work.digest));
+	if (is_success(claim, found))
+		*matched = found;
+	return *matched != NULL;
+}
+
 enum reason credential_check(struct credential_checker *checker,
 	const struct failure_price *price, const struct credential_claim *claim,
 	const struct secret **matched)
 {
-	struct attempt attempt = { .checker = checker, .claim = claim };
+	struct credential_work work = { .checker = checker, .price = price, .claim = claim };
 
 	*matched = NULL;
-	if (!secret_digest(claim->secret, attempt.digest))
+	if (!secret_digest(claim->secret, work.digest))
 		return REASON_HASHING;
-	*matched = find_match(&attempt);
-	enum reason reason = judge(&attempt, *matched);
+	enum reason reason = check(&work, matched);
 
-	if (reason != REASON_NONE || claim->is_refused) {
-		pay(&attempt, price);
-		/* Told alike of all, so that nobody learns which clients exist. */
-		if (attempt.failed) {
-			*matched = NULL;
-			reason = REASON_HASHING;
-		}
-	}
-	secret_wipe(attempt.digest, sizeof(attempt.digest));
+	secret_wipe(work.digest, sizeof(work.digest));
 	return reason;
 }
 

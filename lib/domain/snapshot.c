@@ -6,7 +6,10 @@
 
 #define ARENA_BLOCK ((size_t)64 << 10)
 #define ARENA_LIMIT ((size_t)1 << 30)
+#define REUSE_LABEL "oauth2-fcgi: jti of reused tokens"
 #define TOKEN_PATH STR("/token")
+#define PATIENCE_MIN_US INT64_C(1000000)
+#define PATIENCE_MAX_US INT64_C(5000000)
 #define JWK_SIZE_MAX 4096 /* bytes of one rendered key: RSA with 8192 bits, and a kid */
 
 /* The path of a URL without the slash at its end. */
@@ -63,6 +66,14 @@ static unsigned assertion_algs(const struct client *client)
 	return algs;
 }
 
+static enum reason derive_reuse_key(struct snapshot *snapshot)
+{
+	if (snapshot->access_token.reuse_s == 0)
+		return REASON_NONE;
+	return key_derive(
+		snapshot->keyring.active->pkey, STR(REUSE_LABEL), snapshot->reuse_key);
+}
+
 static void count_client(struct snapshot *snapshot, const struct client *client)
 {
 	failure_price_add(&snapshot->failure_price, client);
@@ -108,12 +119,22 @@ enum reason snapshot_seal(struct snapshot *snapshot)
 	snapshot->auth_methods = 0;
 	snapshot->assertion_algs = 0;
 	snapshot->takes_certificates = false;
-	snapshot->failure_price = (struct failure_price){ 0 };
 	for (size_t i = 0; i < snapshot->clients.count; i++)
 		count_client(snapshot, &snapshot->clients.items[i]);
 	enum reason reason = make_token_url(snapshot);
 
-	return reason == REASON_NONE ? make_jwks(snapshot) : reason;
+	if (reason == REASON_NONE)
+		reason = derive_reuse_key(snapshot);
+	return reason == REASON_NONE && !snapshot->is_partial ? make_jwks(snapshot) : reason;
+}
+
+int64_t snapshot_patience_us(const struct snapshot *snapshot)
+{
+	int64_t patience_us = 2 * snapshot->failure_price.total_us;
+
+	if (patience_us < PATIENCE_MIN_US)
+		return PATIENCE_MIN_US;
+	return patience_us < PATIENCE_MAX_US ? patience_us : PATIENCE_MAX_US;
 }
 
 enum reason document_make(struct arena *arena, struct str body, struct document *document)

@@ -50,6 +50,7 @@ struct document {
 
 struct snapshot {
 	struct arena *arena; /* owned; holds everything below but OpenSSL's objects */
+	bool is_partial;     /* for one token request: of the keys and clients only its own */
 	struct str issuer;
 	struct str base_url;
 	struct str base_path;   /* of base_url; "" or "/…" without a slash at the end */
@@ -59,6 +60,9 @@ struct snapshot {
 	struct netmask_list trusted_proxies;
 	struct token_policy access_token;
 	struct keyring keyring;
+	/* Derived from the active key, for the jti of tokens that are reused; zeros: they are
+	 * not. */
+	unsigned char reuse_key[SECRET_DIGEST_SIZE];
 	struct scope_table scopes;
 	struct client_table clients;
 	struct failure_price failure_price;
@@ -88,11 +92,18 @@ void snapshot_free(struct snapshot *snapshot);
  * snapshot_seal - derive what follows from the rest; the last step of building.
  *
  * Fills in base_path, issuer_path, token_url, failure_price, auth_methods, assertion_algs,
- * takes_certificates and jwks.
+ * takes_certificates, reuse_key and jwks, which a partial snapshot is without.  What
+ * failure_price holds already counts too.
  *
  * Returns REASON_NONE, REASON_MEMORY, REASON_INTERNAL.
  */
 NODISCARD enum reason snapshot_seal(struct snapshot *snapshot);
+
+/*
+ * snapshot_patience_us - how long a request may wait until slow hashes of others leave it a
+ * turn: as long as two failures take, from one second to five.
+ */
+int64_t snapshot_patience_us(const struct snapshot *snapshot);
 
 /*
  * document_make - keep a copy of the body and make its ETag.

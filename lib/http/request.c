@@ -22,13 +22,11 @@ static enum http_method find_method(struct str name)
 }
 
 /* Is this "NAME=VALUE" the variable `name`?  Then *value is its value. */
-static bool is_variable(const char *variable, const char *name, struct str *value)
+static bool is_variable(const char *variable, struct str name, struct str *value)
 {
-	size_t name_len = strlen(name);
-
-	if (strncmp(variable, name, name_len) != 0 || variable[name_len] != '=')
+	if (strncmp(variable, name.p, name.n) != 0 || variable[name.n] != '=')
 		return false;
-	*value = str_of(variable + name_len + 1);
+	*value = str_of(variable + name.n + 1);
 	return true;
 }
 
@@ -97,10 +95,11 @@ struct str http_variable(const struct http_request *request, const char *name)
 
 struct str http_variable_at(const struct http_request *request, const char *name, size_t index)
 {
+	const struct str wanted = str_of(name);
 	struct str value;
 
 	for (size_t i = 0; request->variables[i] != NULL; i++) {
-		if (is_variable(request->variables[i], name, &value) && index-- == 0)
+		if (is_variable(request->variables[i], wanted, &value) && index-- == 0)
 			return value;
 	}
 	return STR("");
@@ -108,11 +107,12 @@ struct str http_variable_at(const struct http_request *request, const char *name
 
 size_t http_variable_count(const struct http_request *request, const char *name)
 {
+	const struct str wanted = str_of(name);
 	struct str value;
 	size_t count = 0;
 
 	for (size_t i = 0; request->variables[i] != NULL; i++)
-		count += is_variable(request->variables[i], name, &value);
+		count += is_variable(request->variables[i], wanted, &value);
 	return count;
 }
 

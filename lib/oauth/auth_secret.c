@@ -10,31 +10,77 @@ struct credentials {
 	struct str secret;
 };
 
-static enum reason check(const struct call *call, const struct credentials *credentials,
-	enum auth_method method, struct caller *caller, struct audit *audit)
-{
+/* One way to read what came, and what is known of it so far. */
+struct reading {
+	struct credentials credentials;
 	struct attempt attempt;
-	const struct secret *matched;
-	enum reason reason = attempt_begin(call, credentials->id, method, &attempt, audit);
+	struct audit audit;
+	enum reason reason;
+};
 
-	if (reason != REASON_NONE)
-		return reason;
-	const struct credential_claim claim = {
-		.client = attempt.client,
-		.secret = credentials->secret,
+static void begin(const struct call *call, enum auth_method method, struct reading *reading)
+{
+	reading->reason = attempt_begin(
+		call, reading->credentials.id, method, &reading->attempt, &reading->audit);
+}
+
+static struct credential_claim claim_of(const struct call *call, const struct reading *reading)
+{
+	return (struct credential_claim){
+		.client = reading->attempt.client,
+		.secret = reading->credentials.secret,
 		.now_s = call->now_s,
-		.is_refused = attempt.rights != REASON_NONE,
+		.is_refused = reading->attempt.rights != REASON_NONE,
 	};
+}
 
-	reason = credential_check(
+/* Without slow hashes; if not, nothing is known. */
+static bool is_right(const struct call *call, struct reading *reading)
+{
+	const struct credential_claim claim = claim_of(call, reading);
+	const struct secret *matched;
+
+	if (reading->reason != REASON_NONE ||
+		!credential_is_right(call->services->credentials, &claim, &matched))
+		return false;
+	reading->audit.secret_label = matched->label;
+	return true;
+}
+
+static void check(const struct call *call, struct reading *reading)
+{
+	const struct credential_claim claim = claim_of(call, reading);
+	const struct secret *matched;
+
+	if (reading->reason != REASON_NONE)
+		return;
+	reading->reason = credential_check(
 		call->services->credentials, &call->snapshot->failure_price, &claim, &matched);
 	if (matched != NULL)
-		audit->secret_label = matched->label;
-	if (reason == REASON_NONE)
-		reason = attempt.rights;
-	if (reason == REASON_NONE)
-		*caller = (struct caller){ .client = attempt.client, .method = method };
-	return reason;
+		reading->audit.secret_label = matched->label;
+	if (reading->reason == REASON_NONE)
+		reading->reason = reading->attempt.rights;
+}
+
+/* The client is the one of this reading, or is refused for what it says. */
+static enum reason settle(
+	const struct reading *reading, struct caller *caller, struct audit *audit)
+{
+	*audit = reading->audit;
+	if (reading->reason == REASON_NONE)
+		*caller = (struct caller){ .client = reading->attempt.client,
+			.method = reading->audit.method };
+	return reading->reason;
+}
+
+static enum reason check_one(const struct call *call, const struct credentials *credentials,
+	enum auth_method method, struct caller *caller, struct audit *audit)
+{
+	struct reading reading = { .credentials = *credentials, .audit = *audit };
+
+	begin(call, method, &reading);
+	check(call, &reading);
+	return settle(&reading, caller, audit);
 }
 
 /* Both halves form-decoded; false if they cannot be, or if that changes nothing. */
@@ -54,35 +100,62 @@ static bool body_agrees(const struct call *call, struct str id)
 	return body_id.n == 0 || str_eq(body_id, id);
 }
 
-/* Nothing was tried yet, or it failed for what the other form of the credentials may mend. */
-static bool is_worth_another_try(enum reason reason)
+/* It was looked at, and does not let anybody in, whatever is wrong with it. */
+static bool has_failed(const struct reading *reading)
 {
-	return reason == REASON_AUTH_CLIENT_ID || reason == REASON_CLIENT_UNKNOWN ||
-	       reason == REASON_SECRET_WRONG;
+	return reason_info(reading->reason)->status == 401;
+}
+
+/* What was checked and has failed is what counts, unless it was of nobody. */
+static bool second_counts(const struct reading *first, const struct reading *second)
+{
+	if (second->reason == REASON_NONE || second->reason == REASON_HASH_AWAITED ||
+		reason_info(second->reason)->status == 503)
+		return true;
+	return first->reason == REASON_CLIENT_UNKNOWN && second->reason != REASON_HASH_BUSY;
+}
+
+/*
+ * No hash is made for one reading if the other is right without.  If neither is, hashes are
+ * made for both, and a failure costs twice the price, whoever the client is.
+ */
+static enum reason check_both(const struct call *call, struct reading readings[static 2],
+	struct caller *caller, struct audit *audit)
+{
+	struct reading *first = &readings[0], *second = &readings[1];
+
+	begin(call, AUTH_SECRET_BASIC, first);
+	if (first->reason != REASON_NONE || is_right(call, first))
+		return settle(first, caller, audit);
+	begin(call, AUTH_SECRET_BASIC, second);
+	if (is_right(call, second))
+		return settle(second, caller, audit);
+	check(call, first);
+	if (!has_failed(first))
+		return settle(first, caller, audit);
+	check(call, second);
+	return settle(second_counts(first, second) ? second : first, caller, audit);
 }
 
 enum reason auth_secret_basic(const struct call *call, struct str authorization,
 	struct caller *caller, struct audit *audit)
 {
-	struct credentials raw, decoded;
-	enum reason reason = REASON_AUTH_CLIENT_ID;
+	struct credentials raw, decoded = { 0 };
 
 	if (!header_basic(authorization, call->arena, &raw.id, &raw.secret))
 		return REASON_BASIC_SYNTAX;
-	if (decode_halves(call, &raw, &decoded) && body_agrees(call, decoded.id))
-		reason = check(call, &decoded, AUTH_SECRET_BASIC, caller, audit);
-	if (!is_worth_another_try(reason) || !body_agrees(call, raw.id))
-		return reason;
-	struct audit first = *audit;
-	enum reason second = check(call, &raw, AUTH_SECRET_BASIC, caller, audit);
+	bool has_decoded = decode_halves(call, &raw, &decoded) && body_agrees(call, decoded.id);
+	bool has_raw = body_agrees(call, raw.id);
+	struct reading readings[] = {
+		{ .credentials = decoded, .audit = *audit },
+		{ .credentials = raw, .audit = *audit },
+	};
 
-	/* What was checked and wrong is what counts, whatever is said of the other name. */
-	if (reason == REASON_SECRET_WRONG && second != REASON_NONE &&
-		reason_info(second)->status != 503) {
-		*audit = first;
-		return reason;
-	}
-	return second;
+	if (has_decoded && has_raw)
+		return check_both(call, readings, caller, audit);
+	if (!has_decoded && !has_raw)
+		return REASON_AUTH_CLIENT_ID;
+	return check_one(call, has_raw ? &raw : &decoded, AUTH_SECRET_BASIC, caller, audit);
 }
 
 enum reason auth_secret_post(
@@ -93,5 +166,5 @@ enum reason auth_secret_post(
 		.secret = form_value(call->form, PARAM_CLIENT_SECRET),
 	};
 
-	return check(call, &credentials, AUTH_SECRET_POST, caller, audit);
+	return check_one(call, &credentials, AUTH_SECRET_POST, caller, audit);
 }

@@ -15,9 +15,10 @@ struct meter;
 /* What outlives a request and changes; one of each in a process. */
 struct services {
 	struct credential_checker *credentials;
-	random_source *random;
-	struct store *store; /* NULL exactly if the configuration has no state */
-	struct meter *meter; /* NULL: nothing has been counted */
+	const struct random_source *random;
+	struct store *store;       /* NULL exactly if the configuration has no state */
+	struct reuse_cache *reuse; /* NULL: nothing is kept */
+	struct meter *meter;       /* NULL: nothing has been counted */
 };
 
 struct call {

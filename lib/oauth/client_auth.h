@@ -21,7 +21,8 @@ struct caller {
  * audit   gets client_id, method, secret_label and cause, as far as they are known
  *
  * A failure counts for the throttle.  Returns REASON_NONE or one of reason.def's block
- * 'Client authentication'; REASON_HASHING, REASON_MEMORY; one of its STORE rows.
+ * 'Client authentication'; REASON_HASH_AWAITED, REASON_HASHING, REASON_MEMORY; one of its STORE
+ * rows.
  */
 NODISCARD enum reason client_authenticate(
 	const struct call *call, struct caller *caller, struct audit *audit);

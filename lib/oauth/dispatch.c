@@ -48,7 +48,8 @@ static enum reason choose_request_id(struct turn *turn)
 		turn->audit->request_id = given;
 		return REASON_NONE;
 	}
-	enum reason reason = input->services->random(bytes, sizeof(bytes));
+	const struct random_source *random = input->services->random;
+	enum reason reason = random->fill(random->context, bytes, sizeof(bytes));
 
 	uuid_format(bytes, 4, text);
 	if (!arena_copy(input->arena, (struct str){ text, UUID_LEN }, &turn->audit->request_id))
@@ -203,6 +204,12 @@ static struct str challenge(struct arena *arena, struct str issuer)
 	return text.overflow ? STR("Basic realm=\"\"") : buf_view(&text);
 }
 
+/* In seconds: as long as who was refused has waited. */
+static int64_t busy_s(const struct snapshot *snapshot)
+{
+	return (snapshot_patience_us(snapshot) + 999999) / 1000000;
+}
+
 static struct str number_text(struct arena *arena, int64_t number)
 {
 	static const size_t size = 20;
@@ -228,6 +235,9 @@ static void refuse(struct turn *turn, enum reason reason)
 		http_response_add(response, "Allow", str_of(turn->route->allow));
 	if (info->status == 503)
 		http_response_add(response, "Retry-After", STR(RETRY_AFTER_S));
+	if (reason == REASON_HASH_BUSY)
+		http_response_add(response, "Retry-After",
+			number_text(input->arena, busy_s(input->snapshot)));
 	if (reason == REASON_THROTTLED)
 		http_response_add(response, "Retry-After",
 			number_text(input->arena, turn->audit->retry_after_s));
@@ -271,6 +281,10 @@ void dispatch(
 	find_client_address(&turn);
 	enum reason reason = serve(&turn);
 
+	if (reason == REASON_HASH_AWAITED) {
+		audit->reason = reason;
+		return;
+	}
 	if (reason != REASON_NONE)
 		refuse(&turn, reason);
 	finish(&turn, reason);

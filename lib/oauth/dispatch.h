@@ -20,7 +20,8 @@ struct dispatch_input {
 /*
  * dispatch - answer one request.
  *
- * Never fails: whatever is wrong becomes the response.
+ * Never fails: whatever is wrong becomes the response.  If audit's reason is
+ * REASON_HASH_AWAITED there is none yet: nothing was decided, counted or used up.
  */
 void dispatch(const struct dispatch_input *input, struct http_response *response,
 	struct audit *audit);

@@ -156,6 +156,7 @@ static void choose_token_form(const struct decision *decision)
 
 	grant->lifetime_s = has_lifetime ? client->token_lifetime_s : policy->lifetime_s;
 	grant->lifetime_from = has_lifetime ? GRANT_FROM_CLIENT : GRANT_FROM_ACCESS_TOKEN;
+	grant->reuse_s = policy->reuse_s;
 	grant->profile = client->has_profile ? client->profile : policy->profile;
 	grant->profile_from = client->has_profile ? GRANT_FROM_CLIENT : GRANT_FROM_ACCESS_TOKEN;
 }

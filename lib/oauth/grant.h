@@ -31,6 +31,7 @@ struct grant {
 	struct str x5t;           /* the token is bound to this certificate; empty: to none */
 	struct str jkt;           /* the token is bound to this key; empty: to none */
 	int64_t lifetime_s;
+	int64_t reuse_s; /* length of the windows in which it gets the same token; 0: none */
 	enum token_profile profile;
 	enum grant_source scopes_from;
 	enum grant_source audience_from;

@@ -2,7 +2,11 @@
 /* From a grant to a signed access token, and to the token response. */
 #include "oauth/mint.h"
 #include "util/b64url.h"
+#include "util/secret.h"
 #include "util/uuid.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
 
 #define FIXED_SIZE 1024     /* bytes of names, numbers and punctuation around the texts */
 #define SIGNATURE_SIZE 1400 /* characters of the longest signature and its dots */
@@ -12,10 +16,12 @@ static const char *const profile_types[PROFILE__MAX] = {
 	[PROFILE_CIAM] = "JWT", [PROFILE_RFC9068] = "at+jwt", /* RFC 9068 §2.1 */
 };
 
-/* Memory for a JSON text whose own texts have `text_len` bytes. */
-static bool json_buffer(struct arena *arena, size_t text_len, struct buf *buf)
+/* Memory for a JSON text: its own texts have `text_len` bytes, what needs no escaping
+ * `plain_len`.
+ */
+static bool json_buffer(struct arena *arena, size_t text_len, size_t plain_len, struct buf *buf)
 {
-	size_t size = FIXED_SIZE + ESCAPED * text_len;
+	size_t size = FIXED_SIZE + ESCAPED * text_len + plain_len;
 	char *p = arena_alloc(arena, size);
 
 	*buf = buf_init(p, size);
@@ -33,8 +39,7 @@ static size_t scope_len(struct scope_list scopes)
 
 static size_t text_len(const struct snapshot *snapshot, const struct grant *grant)
 {
-	size_t len = snapshot->issuer.n + 2 * grant->client->id.n + grant->client->claims.n +
-		     scope_len(grant->scopes);
+	size_t len = snapshot->issuer.n + 2 * grant->client->id.n + scope_len(grant->scopes);
 
 	for (size_t i = 0; i < grant->audience.count; i++)
 		len += grant->audience.items[i].n + 1;
@@ -148,17 +153,23 @@ static void add_confirmation(struct buf *json, const struct grant *grant)
 	buf_char(json, '}');
 }
 
-static enum reason make_jti(random_source *random, struct arena *arena, struct str *jti)
+static enum reason set_jti(struct arena *arena, const unsigned char bytes[static UUID_BYTES],
+	unsigned version, struct str *jti)
 {
-	unsigned char bytes[UUID_BYTES];
 	char text[UUID_LEN + 1];
-	enum reason reason = random(bytes, sizeof(bytes));
 
-	if (reason != REASON_NONE)
-		return reason;
-	uuid_format(bytes, 4, text);
+	uuid_format(bytes, version, text);
 	return arena_copy(arena, (struct str){ text, UUID_LEN }, jti) ? REASON_NONE
 								      : REASON_MEMORY;
+}
+
+static enum reason make_jti(
+	const struct random_source *random, struct arena *arena, struct str *jti)
+{
+	unsigned char bytes[UUID_BYTES];
+	enum reason reason = random->fill(random->context, bytes, sizeof(bytes));
+
+	return reason == REASON_NONE ? set_jti(arena, bytes, 4, jti) : reason;
 }
 
 static enum reason make_header(const struct signing_key *key, enum token_profile profile,
@@ -166,7 +177,7 @@ static enum reason make_header(const struct signing_key *key, enum token_profile
 {
 	struct buf json;
 
-	if (!json_buffer(arena, key->kid.n, &json))
+	if (!json_buffer(arena, key->kid.n, 0, &json))
 		return REASON_MEMORY;
 	buf_char(&json, '{');
 	add_text(&json, "kid", key->kid);
@@ -187,7 +198,7 @@ static enum reason make_claims(const struct snapshot *snapshot, const struct gra
 	};
 	struct buf json;
 
-	if (!json_buffer(arena, text_len(snapshot, grant), &json))
+	if (!json_buffer(arena, text_len(snapshot, grant), grant->client->claims.n, &json))
 		return REASON_MEMORY;
 	buf_char(&json, '{');
 	writers[grant->profile](&json, snapshot, grant, token);
@@ -203,17 +214,63 @@ const char *mint_type(enum token_profile profile)
 	return profile_types[profile];
 }
 
-enum reason mint_claims(const struct snapshot *snapshot, const struct grant *grant,
-	int64_t now_s, random_source *random, struct arena *arena, struct token *token)
+/* By a keyed hash of header and claims, so that two tokens that differ have two ids. */
+static enum reason derive_jti(
+	const struct snapshot *snapshot, struct arena *arena, struct token *token)
 {
-	*token = (struct token){ .issued_s = now_s, .expires_s = now_s + grant->lifetime_s };
-	enum reason reason = make_jti(random, arena, &token->jti);
+	const size_t size = token->header.n + 1 + token->claims.n;
+	unsigned char mac[SECRET_DIGEST_SIZE];
+	size_t mac_len = 0;
+	char *p = arena_alloc(arena, size);
+	struct buf text = buf_init(p, size);
+
+	if (p == NULL)
+		return REASON_MEMORY;
+	buf_str(&text, token->header);
+	buf_char(&text, '.');
+	buf_str(&text, token->claims);
+	bool done = EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, snapshot->reuse_key,
+			    sizeof(snapshot->reuse_key), (const unsigned char *)text.p, text.n,
+			    mac, sizeof(mac), &mac_len) != NULL;
+
+	ERR_clear_error();
+	return done && mac_len == sizeof(mac) ? set_jti(arena, mac, 8, &token->jti)
+					      : REASON_SIGNING;
+}
+
+/* The same for everybody who has the key: nothing in it is random or tells the time of now. */
+static enum reason make_reusable(const struct snapshot *snapshot, const struct grant *grant,
+	struct arena *arena, struct token *token)
+{
+	enum reason reason = make_claims(snapshot, grant, arena, token);
 
 	if (reason == REASON_NONE)
-		reason = make_header(
-			snapshot->keyring.active, grant->profile, arena, &token->header);
+		reason = derive_jti(snapshot, arena, token);
+	return reason == REASON_NONE ? make_claims(snapshot, grant, arena, token) : reason;
+}
+
+static enum reason make_new(const struct snapshot *snapshot, const struct grant *grant,
+	const struct random_source *random, struct arena *arena, struct token *token)
+{
+	enum reason reason = make_jti(random, arena, &token->jti);
+
+	return reason == REASON_NONE ? make_claims(snapshot, grant, arena, token) : reason;
+}
+
+enum reason mint_claims(const struct snapshot *snapshot, const struct grant *grant,
+	int64_t now_s, const struct random_source *random, struct arena *arena,
+	struct token *token)
+{
+	const int64_t issued_s = grant->reuse_s > 0 ? now_s - now_s % grant->reuse_s : now_s;
+
+	*token = (struct token){ .issued_s = issued_s,
+		.expires_s = issued_s + grant->lifetime_s };
+	enum reason reason = make_header(
+		snapshot->keyring.active, grant->profile, arena, &token->header);
+
 	if (reason == REASON_NONE)
-		reason = make_claims(snapshot, grant, arena, token);
+		reason = grant->reuse_s > 0 ? make_reusable(snapshot, grant, arena, token)
+					    : make_new(snapshot, grant, random, arena, token);
 	if (reason != REASON_NONE)
 		*token = (struct token){ 0 };
 	return reason;
@@ -242,10 +299,13 @@ enum reason mint_response(const struct grant *grant, const struct token *token, 
 	struct buf json;
 
 	*body = STR("");
-	if (!json_buffer(arena, token->jwt.n + scope_len(grant->scopes), &json))
+	if (!json_buffer(arena, 0, token->jwt.n + scope_len(grant->scopes), &json))
 		return REASON_MEMORY;
 	buf_char(&json, '{');
-	add_text(&json, "access_token", token->jwt);
+	add_name(&json, "access_token");
+	buf_char(&json, '"');
+	buf_str(&json, token->jwt);
+	buf_char(&json, '"');
 	add_text(&json, "token_type", grant->jkt.n > 0 ? STR("DPoP") : STR("Bearer"));
 	add_number(&json, "expires_in", token->expires_s - now_s);
 	add_scope_text(&json, grant->scopes);
@@ -255,7 +315,8 @@ enum reason mint_response(const struct grant *grant, const struct token *token, 
 }
 
 enum reason mint_token(const struct snapshot *snapshot, const struct grant *grant,
-	int64_t now_s, random_source *random, struct arena *arena, struct token *token)
+	int64_t now_s, const struct random_source *random, struct arena *arena,
+	struct token *token)
 {
 	enum reason reason = mint_claims(snapshot, grant, now_s, random, arena, token);
 

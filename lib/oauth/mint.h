@@ -24,14 +24,18 @@ const char *mint_type(enum token_profile profile);
 /*
  * mint_claims - build header and claims (interface §4.1, §4.2; RFC 9068 §2).
  *
- * now_s   issue time, seconds since the epoch
- * random  source of the jti
+ * With grant's reuse_s the token is issued at the start of the window that now_s is in, and its
+ * jti follows from all else that it says and from the key that signs it (interface §4.3).
+ *
+ * now_s   seconds since the epoch
+ * random  source of other jtis
  * token   [out] not signed yet; cleared on failure
  *
- * Returns REASON_NONE, REASON_RANDOM, REASON_MEMORY.
+ * Returns REASON_NONE, REASON_RANDOM, REASON_SIGNING, REASON_MEMORY.
  */
 NODISCARD enum reason mint_claims(const struct snapshot *snapshot, const struct grant *grant,
-	int64_t now_s, random_source *random, struct arena *arena, struct token *token);
+	int64_t now_s, const struct random_source *random, struct arena *arena,
+	struct token *token);
 
 /* mint_sign - sign what mint_claims built.  Returns REASON_NONE, REASON_SIGNING, REASON_MEMORY.
  */
@@ -56,6 +60,7 @@ NODISCARD enum reason mint_response(const struct grant *grant, const struct toke
  * Returns REASON_NONE, REASON_RANDOM, REASON_SIGNING, REASON_MEMORY.
  */
 NODISCARD enum reason mint_token(const struct snapshot *snapshot, const struct grant *grant,
-	int64_t now_s, random_source *random, struct arena *arena, struct token *token);
+	int64_t now_s, const struct random_source *random, struct arena *arena,
+	struct token *token);
 
 #endif

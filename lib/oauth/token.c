@@ -5,8 +5,8 @@
 #include "oauth/client_auth.h"
 #include "oauth/dpop.h"
 #include "oauth/grant.h"
-#include "oauth/mint.h"
 #include "oauth/params.h"
+#include "oauth/reuse.h"
 
 #include <string.h>
 
@@ -82,8 +82,7 @@ enum reason token_endpoint(
 		(reason = check_grant_type(call->form)) != REASON_NONE ||
 		(reason = dpop_verify(call, jkt, audit)) != REASON_NONE ||
 		(reason = decide(call, &caller, jkt, &grant)) != REASON_NONE ||
-		(reason = mint_token(call->snapshot, &grant, call->now_s,
-			 call->services->random, call->arena, &token)) != REASON_NONE)
+		(reason = reuse_token(call, &grant, &token, audit)) != REASON_NONE)
 		return reason;
 	audit->event = "token.issued";
 	audit->scope = scope_text(call->arena, &grant);

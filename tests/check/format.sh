@@ -6,7 +6,7 @@ set -eu
 bad=0
 find lib fcgi tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror || bad=1
 
-for file in $(find . -type f -not -path './.git/*' -not -path './build/*' -not -path '*/__pycache__/*' \
+for file in $(find . -type f -not -path './.git/*' -not -path './build/*' -not -path './tests/fuzz/corpus/*' -not -path '*/__pycache__/*' \
     -not -path './.pytest_cache/*' | sort); do
     grep -Iq . "$file" || continue
     if grep -nE '[[:blank:]]+$' "$file" | sed "s|^|$file:|; s|\$|: white space at the end|" | grep .; then

@@ -39,5 +39,4 @@ forbid code "${word}return -1;" '' lib fcgi
 forbid code "${word}(exit|_exit|abort|assert) *\\(" '' lib
 forbid code "//" '' lib fcgi tests
 forbid cat "${word}(TODO|FIXME|XXX)($|[^A-Za-z0-9_])" '' lib fcgi tests
-forbid code "fcgiapp\\.h" fcgi/fcgi_io.c fcgi
 exit $bad

@@ -304,6 +304,12 @@ def test_unknown_command_without_one(admin, command):
     (["keygen", "--out", "k", "--bits", "1024"], "--bits must be a number from 2048 to 8192"),
     (["keygen", "--out", "k", "--bits", "16384"], "--bits must be a number from 2048 to 8192"),
     (["keygen", "--out", "k", "--alg", "ES256", "--bits", "2048"], "--bits is for RSA keys"),
+    (["keygen", "--out", "k", "--alg", "ES256", "--primes", "3"], "--primes is for RSA keys"),
+    (["keygen", "--out", "k", "--alg", "EdDSA", "--primes", "2"], "--primes is for RSA keys"),
+    (["keygen", "--out", "k", "--primes", "4"], "2048 bits has at most 3 primes; --primes 4 needs --bits 4096"),
+    (["keygen", "--out", "k", "--primes", "4", "--bits", "4095"], "at most 3 primes"),
+    (["keygen", "--out", "k", "--primes", "1"], "--primes must be a number from 2 to 4"),
+    (["keygen", "--out", "k", "--primes", "5", "--bits", "8192"], "--primes must be a number from 2 to 4"),
     (["keygen", "--out", "k", "--alg", "EdDSA", "--bits", "4096"], "--bits is for RSA keys"),
     (["hash-secret", "secret"], 'unexpected argument "secret"'),
     (["hash-secret", "--generate=yes"], "--generate takes no value"),
@@ -643,6 +649,28 @@ def test_keygen(admin, tmp_path, arguments, kind, bits):
 
 def test_keygen_makes_another_key_each_time(admin):
     assert len({admin.good("keygen", "--alg", "ES256", "--out", f"{i}.pem") for i in range(3)}) == 3
+
+
+@pytest.mark.parametrize("primes, bits", [(2, 2048), (3, 2048), (3, 3072), (4, 4096)])
+def test_keygen_of_several_primes(admin, tmp_path, shop, primes, bits):
+    """It loads, signs, is published and rotated as any other key; openssl and jwcrypto agree."""
+    result = admin.run("keygen", "--primes", primes, "--bits", bits, "--out", "keys/new.pem")
+    assert result.returncode == DONE
+    assert ("FIPS" in result.stderr) == (primes > 2)
+    assert not result.stderr or result.stderr.startswith("oauth2-admin: warning: ")
+    shown = openssl("pkey", "-in", tmp_path / "keys/new.pem", "-noout", "-text", "-check").decode()
+    assert f"({bits} bit, {primes} primes)" in shown and "Key is valid" in shown
+    shop.write_text(SHOP.replace("{file: keys/now.pem, kid: now}", "{file: keys/new.pem}"), encoding="utf-8")
+    assert "error" not in admin.good("-c", "oauth2.yaml", "check")
+    admin.good("-c", "oauth2.yaml", "export", "public")
+    published = json.loads((tmp_path / "public/jwks.json").read_text(encoding="utf-8"))["keys"][1]
+    assert set(published) == {"alg", "e", "kid", "kty", "n", "use"}
+    assert published["kid"] == result.stdout.strip()
+    parsed = jws.JWS()
+    parsed.deserialize(json.loads(admin.good("-c", "oauth2.yaml", "token", "plain"))["access_token"])
+    parsed.verify(jwk.JWK(**published))
+    made = json.loads(admin.good("-c", "oauth2.yaml", "rotate", "--json"))["file"]
+    assert f"({bits} bit, {primes} primes)" in openssl("pkey", "-in", tmp_path / made, "-noout", "-text").decode()
 
 
 @pytest.mark.parametrize("prepare", [

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """oauth2.fcgi as a process: how it is started, what signals do, and what bad peers cannot do."""
 
+import array
 import base64
+import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -268,6 +271,48 @@ def test_cgi_without_configuration(start, place):
     assert json.loads(answer.body)["error"] == "temporarily_unavailable"
     assert status == 0
     assert f"{place}/oauth2.yaml:2:1: error: " in errors
+
+
+# A client that no FastCGI process would start with.
+BROKEN_CLIENT = "  other: {scopes: [undefined], colour: red}\n"
+
+
+def ask_as(start, client):
+    """The status for this client, which says what is wrong if it is 503."""
+    body = raw.TOKEN_BODY.replace(b"client_id=client", f"client_id={client}".encode())
+    answer, code, errors = run_cgi(start, body, CONTENT_LENGTH=str(len(body)))
+    assert code == 0
+    assert ("error: unknown key" in errors) == (answer.status == 503)
+    return answer.status
+
+
+@pytest.mark.parametrize("client, status", [("client", 200), ("other", 503)])
+def test_cgi_token_request_reads_its_client_only(start, place, keys, client, status):
+    write(place / "oauth2.yaml", config_text(keys, BROKEN_CLIENT))
+    assert ask_as(start, client) == status
+
+
+def test_cgi_does_not_tell_of_a_broken_client(start, place, keys):
+    """Some client_ids that do not exist are answered as it is, and always the same ones."""
+    write(place / "oauth2.yaml", config_text(keys, BROKEN_CLIENT))
+    first, again = ([ask_as(start, f"s{i}") for i in range(40)] for _ in range(2))
+    assert first == again
+    assert set(first) == {401, 503}
+    assert {ask_as(start, f"s%2B{i}") for i in range(40)} == {401}
+
+
+def test_cgi_reads_the_whole_for_all_else(start, place, keys):
+    write(place / "oauth2.yaml", config_text(keys, BROKEN_CLIENT))
+    for path in ("/jwks", "/health", "/metrics", "/.well-known/openid-configuration"):
+        answer, _, errors = run_cgi(start, REQUEST_METHOD="GET", PATH_INFO=path)
+        assert answer.status == 503
+        assert "error: unknown key" in errors
+    for path in ("/introspect", "/revoke"):
+        answer, _, _ = run_cgi(start, b"token=x", PATH_INFO=path, CONTENT_LENGTH="7")
+        assert answer.status == 503
+    write(place / "oauth2.yaml", config_text(keys))
+    answer, _, _ = run_cgi(start, REQUEST_METHOD="GET", PATH_INFO="/jwks")
+    assert answer.status == 200 and len(json.loads(answer.body)["keys"]) == 1
 
 
 @pytest.mark.parametrize("query, words", [
@@ -781,6 +826,17 @@ def test_dead_worker_is_replaced(start, place, keys):
     assert server.end()[0] == 0
 
 
+def test_ignored_signal_of_children(start):
+    """Some programs start others with it ignored, so that nobody could wait for a child."""
+    server = start.listen("--workers", "2", preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)).ready()
+    before = wait_for_workers(server, 2)
+    os.kill(before[0], signal.SIGKILL)
+    wait_for_workers(server, 2, gone=before[0])
+    ended = raw.wait_until(lambda: server.log("worker.ended"), SECOND, "it is logged")
+    assert (ended[0]["pid"], ended[0]["signal"]) == (before[0], signal.SIGKILL)
+    assert server.end()[0] == 0
+
+
 def test_no_fork_storm(start):
     server = start.listen("--workers", "1").ready()
     seen = set()
@@ -1028,6 +1084,126 @@ def test_peer_that_takes_no_answer(alone, keys):
         connection.close()
     quick_token(alone, keys)
     assert alone.children() == worker
+
+
+# An answer of 400 KB: the kernel does not take all of it unless the peer reads.
+SCOPES = 2000
+METADATA = "/.well-known/oauth-authorization-server"
+SEND_LIMIT_S = 10
+STOP_LIMIT_S = 2
+PEERS = 15
+
+
+@pytest.fixture
+def talkative(start, place, keys):
+    scopes = "".join(f"  {i:0200}:\n" for i in range(SCOPES))
+    write(place / "oauth2.yaml", config_text(keys).replace("scopes:\n  orders:\n", "scopes:\n  orders:\n" + scopes))
+    return start.listen("--workers", "1").ready()
+
+
+@pytest.fixture
+def ask_for_much(talkative):
+    """Ask for the large answer, and do not read it."""
+    with contextlib.ExitStack() as stack:
+        def ask(keep=False):
+            connection = stack.enter_context(raw.connect(talkative.address))
+            connection.sendall(raw.get_request(METADATA, keep))
+            return connection
+        yield ask
+
+
+def check_much(connection):
+    """The large answer, to its end."""
+    assert len(json.loads(raw.receive(connection).body)["scopes_supported"]) == SCOPES + 1
+
+
+def test_peers_that_do_not_read(talkative, keys, ask_for_much):
+    for i in range(PEERS):
+        ask_for_much(keep=i % 2 == 0)
+    begin = time.monotonic()
+    check_token(raw.exchange(talkative.address, raw.token_request(), 10 * PEERS), keys)
+    assert time.monotonic() - begin < 5
+
+
+def unread_bytes(connection):
+    """Of what was sent, those that the peer has not read yet (SIOCOUTQ)."""
+    unread = array.array("i", [0])
+    fcntl.ioctl(connection.fileno(), 0x5411, unread)
+    return unread[0]
+
+
+def test_peers_that_read_none_of_many_answers(alone, keys):
+    """One more than the kernel has room for, which takes not a byte of it then."""
+    request = raw.get_request("/health", keep=True)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(raw.connect(alone.address)) for _ in range(PEERS)]
+
+        def is_full(peer):
+            """Is the next request not even read?"""
+            peer.sendall(request)
+            deadline = time.monotonic() + SECOND
+            while unread_bytes(peer) and time.monotonic() < deadline:
+                time.sleep(0.0001)
+            return unread_bytes(peer) > 0
+        answers = 0
+        while not is_full(peers[0]):
+            answers += 1
+        assert answers > 10
+        for peer in peers[1:]:
+            for _ in range(answers - 1):
+                assert not is_full(peer)
+        for peer in peers[1:]:
+            peer.sendall(request)
+        begin = time.monotonic()
+        check_token(raw.exchange(alone.address, raw.token_request(), 10 * PEERS), keys)
+        assert time.monotonic() - begin < 5
+        # Whoever reads after all gets every answer.
+        for _ in range(answers):
+            assert raw.receive(peers[-1]).status == 200
+
+
+def test_slow_reader_gets_its_answer(talkative, keys, ask_for_much):
+    kept, last = ask_for_much(keep=True), ask_for_much()
+    for _ in range(2):
+        time.sleep(0.5)
+        quick_token(talkative, keys)
+        check_much(kept)
+        kept.sendall(raw.get_request(METADATA, keep=True))
+    check_much(kept)
+    check_much(last)
+    assert raw.is_closed(last)
+    kept.sendall(raw.token_request(keep=True))
+    check_token(raw.receive(kept), keys)
+    assert not closed_reasons(talkative)
+
+
+def test_answer_that_is_not_taken_in_time(talkative, keys, ask_for_much):
+    """All of it has one limit, for a peer that goes on bit by bit, too."""
+    worker = talkative.children()
+    begin = time.monotonic()
+    ask_for_much(keep=True)
+    dribble = ask_for_much(keep=True)
+    while len(closed_reasons(talkative)) < 2 and time.monotonic() < begin + 2 * SEND_LIMIT_S:
+        dribble.recv(500)
+        quick_token(talkative, keys)
+        time.sleep(0.05)
+    assert SEND_LIMIT_S - 0.1 < time.monotonic() - begin < SEND_LIMIT_S + SLACK_S
+    assert closed_reasons(talkative) == ["answer not taken"] * 2
+    assert talkative.children() == worker
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_end_while_a_peer_reads_slowly(talkative, ask_for_much, reads):
+    connection = ask_for_much(keep=True)
+    assert connection.recv(1, socket.MSG_PEEK), "it is being answered"
+    begin = time.monotonic()
+    talkative.popen.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    if reads:
+        check_much(connection)
+        assert raw.is_closed(connection)
+    assert talkative.popen.wait(10) == 0
+    assert time.monotonic() - begin < STOP_LIMIT_S + 2 + SLACK_S
 
 
 def test_thousand_connections(start, keys):

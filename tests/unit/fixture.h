@@ -168,7 +168,7 @@ static inline void fixture_open(struct fixture *fixture)
 		.leeway_s = 10 };
 	snapshot->scopes = (struct scope_table){ fixture_scopes, SCOPE__MAX };
 	fixture->services = (struct services){ .credentials = credential_checker_new(),
-		.random = support_random };
+		.random = &support_random };
 	fixture->arena = arena_new(65536, 1048576);
 	assert_non_null(fixture->services.credentials);
 	assert_non_null(fixture->arena);

@@ -184,20 +184,26 @@ static inline EVP_PKEY *support_key(const char *name)
 #define KEY_OKP "RFC 8037 A.1, PKCS#8"
 
 /* Random bytes that are the same each time: 00 01 02 … */
-static inline enum reason support_random(void *p, size_t size)
+static inline enum reason support_random_fill(void *context, void *p, size_t size)
 {
 	unsigned char *bytes = p;
 
+	(void)context;
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (unsigned char)i;
 	return REASON_NONE;
 }
 
+static const struct random_source support_random = { .fill = support_random_fill };
+
 /* A source that fails. */
-static inline enum reason support_no_random(void *p, size_t size)
+static inline enum reason support_no_random_fill(void *context, void *p, size_t size)
 {
+	(void)context;
 	memset(p, 0, size);
 	return REASON_RANDOM;
 }
+
+static const struct random_source support_no_random = { .fill = support_no_random_fill };
 
 #endif

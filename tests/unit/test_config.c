@@ -555,11 +555,10 @@ static void test_warnings(void **state)
 	config_free(config);
 }
 
-static void test_unavailable(void **state)
+static void test_reuse(void **state)
 {
-	struct config *config = load_expecting(SERVER CLIENT "access_token: {reuse: 149}\n",
-		CONFIG_CHECK,
-		"oauth2.yaml:4:16: warning: \"reuse\" is not available in this version\n");
+	struct config *config = load_expecting(
+		SERVER CLIENT "access_token: {reuse: 149}\n", CONFIG_CHECK, "");
 	const struct snapshot *s = config_snapshot(config);
 
 	(void)state;
@@ -752,24 +751,19 @@ static void test_no_state(void **state)
 /* A warning from elsewhere takes its place among the others. */
 static void test_warn(void **state)
 {
-	struct config *config = load_expecting(
-		SERVER "access_token: {reuse: 149}\n" STATE "clients: {}\n", CONFIG_CHECK,
-		"oauth2.yaml:3:16: warning: \"reuse\" is not available in this version\n"
-		"oauth2.yaml:5:1: warning: no client is configured, so nobody can get a "
-		"token\n");
+	struct config *config = load_expecting(SERVER STATE "clients:\n  a: {}\n", CONFIG_CHECK,
+		"oauth2.yaml:5:3: warning: the client \"a\" has no way to authenticate\n");
 
 	(void)state;
 	config_warn(config, STR("state"), "it is odd: %s");
 	config_warn(config, STR("throttle"), "it stands nowhere");
 	expect_messages(config,
-		"oauth2.yaml:3:16: warning: \"reuse\" is not available in this version\n"
-		"oauth2.yaml:4:8: warning: it is odd: %s\n"
-		"oauth2.yaml:5:1: warning: no client is configured, so nobody can get a "
-		"token\n");
+		"oauth2.yaml:3:8: warning: it is odd: %s\n"
+		"oauth2.yaml:5:3: warning: the client \"a\" has no way to authenticate\n");
 	assert_non_null(config_snapshot(config));
 	config_release_text(config);
 	config_warn(config, STR("state"), "nothing is left of its place");
-	assert_int_equal(diag_count(config_diag(config)), 3);
+	assert_int_equal(diag_count(config_diag(config)), 2);
 	config_free(config);
 }
 
@@ -1513,11 +1507,8 @@ static void test_example_with_all_on(void **state)
 	for (size_t i = 0; i < diag_count(diag); i++) {
 		const struct diag_entry *entry = diag_get(diag, i);
 
-		if (entry->severity != DIAG_WARNING ||
-			strstr(entry->text, "is not available in this version") == NULL)
-			fail_msg("line %u: %s", entry->line, entry->text);
+		fail_msg("line %u: %s", entry->line, entry->text);
 	}
-	assert_int_equal(diag_count(diag), 1); /* reuse */
 	assert_non_null(config_snapshot(config));
 	config_free(config);
 }
@@ -1532,7 +1523,7 @@ int main(void)
 		cmocka_unit_test(test_full_client),
 		cmocka_unit_test(test_full_secrets),
 		cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_unavailable),
+		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_strong_client),
 		cmocka_unit_test(test_subjects),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of domain/credential, with the hashes of tests/vectors/crypt.json; linked with --wrap
- * of crypt_r, crypt_gensalt_rn and EVP_Q_mac, to count and to fail. */
+ * of crypt_r, crypt_gensalt_rn, EVP_Q_mac and mmap, to count and to fail. */
 #include "fixture.h"
 
 #include <crypt.h>
 #include <errno.h>
+#include <sys/mman.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -22,11 +23,14 @@ unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const ch
 	const char *subalg, const OSSL_PARAM *params, const void *key, size_t keylen,
 	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize,
 	size_t *outlen);
+void *__real_mmap(void *at, size_t n, int rights, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t n, int rights, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *at, size_t n, int rights, int flags, int fd, off_t offset);
 
 static unsigned hash_count;
 static const char *hash_result; /* what crypt_r returns instead of hashing */
 static int hash_error;          /* errno then */
-static bool hash_fails, salt_fails, mac_fails;
+static bool hash_fails, salt_fails, mac_fails, map_fails;
 
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
 {
@@ -59,6 +63,16 @@ unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const ch
 		return NULL;
 	return __real_EVP_Q_mac(libctx, name, propq, subalg, params, key, keylen, data, datalen,
 		out, outsize, outlen);
+}
+
+void *__wrap_mmap(void *at, size_t n, int rights, int flags, int fd, off_t offset)
+{
+	return map_fails ? MAP_FAILED : __real_mmap(at, n, rights, flags, fd, offset);
+}
+
+void *__wrap_mmap64(void *at, size_t n, int rights, int flags, int fd, off_t offset)
+{
+	return __wrap_mmap(at, n, rights, flags, fd, offset);
 }
 
 static struct credential_checker *checker;
@@ -418,13 +432,6 @@ static void test_memory(void **state)
 		REASON_SECRET_EARLY, "remembered, but early");
 	slow.not_before_s = 0;
 
-	hash_count = 0;
-	credential_forget(checker);
-	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
-			     &matched),
-		REASON_NONE, "forgotten");
-	CHECK_NUMBER(hash_count, 1, "forgotten");
-
 	/* What is remembered belongs to the hash, not to the client. */
 	slow.text = STR("$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e");
 	CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET), NOW_S,
@@ -433,16 +440,285 @@ static void test_memory(void **state)
 	check_end();
 }
 
+static void test_memory_age(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t tidied_s; /* 0: not */
+		int64_t now_s;
+		unsigned hashes;
+	} steps[] = {
+		{ "first", 0, NOW_S, 1 },
+		{ "nearly two hours", NOW_S + 7199, NOW_S + 7199, 0 },
+		{ "the age counts from the last use", NOW_S + 14398, NOW_S + 14398, 0 },
+		{ "two hours", 0, NOW_S + 21598, 1 },
+		{ "a clock that was set back", NOW_S + 14399, NOW_S + 14399, 0 },
+		{ "set back by two hours", 0, NOW_S + 7199, 1 },
+		{ "both are kept", NOW_S + 10000, NOW_S + 10000, 0 },
+		{ "wiped", NOW_S + 90000, NOW_S + 10000, 1 },
+		{ "wiped, too", NOW_S - 90000, NOW_S + 10000, 1 },
+	};
+	struct secret slow = fixture_slow_secret();
+	struct client client = { .id = STR("s"), .secrets = &slow, .secret_count = 1 };
+	const struct secret *matched;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		hash_count = 0;
+		if (steps[i].tidied_s != 0)
+			credential_tidy(checker, steps[i].tidied_s);
+		CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+				     steps[i].now_s, &matched),
+			REASON_NONE, steps[i].name);
+		CHECK_NUMBER(hash_count, steps[i].hashes, steps[i].name);
+	}
+	check_end();
+}
+
+/* The same quick hash, of the secret "a", for each of them. */
+static struct secret quick_secret(void)
+{
+	static struct crypt_data data; /* 32 KiB: not for the stack */
+
+	return (struct secret){ .kind = SECRET_CRYPT,
+		.text = str_of(__real_crypt_r("a", "$5$rounds=1000$abc$", &data)) };
+}
+
+/* How many hashes it takes to check the secrets of these clients, once each. */
+static unsigned hash_round(size_t first, size_t end, size_t configured)
+{
+	const struct secret slow = quick_secret();
+	struct failure_price price = { .hash_count = configured };
+
+	hash_count = 0;
+	for (size_t i = first; i < end; i++) {
+		char id[16];
+		struct client client = { .secrets = &slow, .secret_count = 1 };
+		const struct credential_claim claim = { &client, STR("a"), NOW_S, false };
+		const struct secret *matched;
+
+		snprintf(id, sizeof(id), "c%zu", i);
+		client.id = str_of(id);
+		CHECK_REASON(
+			credential_check(checker, &price, &claim, &matched), REASON_NONE, id);
+	}
+	return hash_count;
+}
+
+/* As many clients as there are do not drive each other out, nor do half as many old ones. */
+static void test_memory_of_several(void **state)
+{
+	static const size_t counts[] = { 100, 300, 500, 1000, 2000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(counts); i++) {
+		struct credential_checker *outer = checker;
+		char name[32];
+
+		snprintf(name, sizeof(name), "%zu clients", counts[i]);
+		checker = credential_checker_new();
+		assert_non_null(checker);
+		CHECK_NUMBER(hash_round(0, counts[i], counts[i]), counts[i], name);
+		CHECK_NUMBER(hash_round(0, counts[i], counts[i]), 0, name);
+		CHECK_NUMBER(hash_round(0, counts[i], counts[i]), 0, name);
+		credential_checker_free(checker);
+		checker = outer;
+	}
+	check_end();
+}
+
+/* More clients after a reload: what was remembered before still is. */
+static void test_memory_grows(void **state)
+{
+	static const size_t counts[] = { 400, 1000, 1001, 2000, 400 };
+	size_t known = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(counts); i++) {
+		size_t end = counts[i] > known ? counts[i] : known;
+
+		CHECK_NUMBER(hash_round(0, known, counts[i]), 0, "before");
+		CHECK_NUMBER(hash_round(known, end, counts[i]), end - known, "new ones");
+		CHECK_NUMBER(hash_round(0, end, counts[i]), 0, "all of them");
+		known = end;
+	}
+	credential_tidy(checker, NOW_S + 7200);
+	CHECK_NUMBER(hash_round(0, 1000, 1000), 1000, "wiped");
+	check_end();
+}
+
+/* Without memory for more, it goes on with what there is. */
+static void test_memory_cannot_grow(void **state)
+{
+	(void)state;
+	map_fails = true;
+	CHECK_NUMBER(hash_round(0, 2, 400), 2, "nothing is remembered");
+	CHECK_NUMBER(hash_round(0, 2, 400), 2, "nothing is remembered");
+	credential_tidy(checker, NOW_S);
+	map_fails = false;
+	CHECK_NUMBER(hash_round(0, 400, 400), 400, "it is, now");
+	map_fails = true;
+	CHECK_NUMBER(hash_round(0, 400, 4000), 0, "and stays");
+	CHECK_NUMBER(hash_round(400, 401, 4000), 1, "with a new one");
+	CHECK_NUMBER(hash_round(0, 401, 4000), 0, "with a new one");
+	map_fails = false;
+	CHECK_NUMBER(hash_round(401, 2000, 4000), 1599, "grown");
+	CHECK_NUMBER(hash_round(0, 2000, 4000), 0, "grown");
+	check_end();
+}
+
+/* Slow ones only, of all clients. */
+static void test_count_of_hashes(void **state)
+{
+	const struct secret secrets[] = { fixture_slow_secret(), fixture_secret("a"),
+		fixture_slow_secret() };
+	const struct client clients[] = {
+		{ .secrets = secrets, .secret_count = 3 },
+		{ .secrets = secrets, .secret_count = 2 },
+		{ .secrets = secrets + 1, .secret_count = 1 },
+		{ .secret_count = 0 },
+	};
+	struct failure_price price = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(clients); i++)
+		failure_price_add(&price, &clients[i]);
+	CHECK_NUMBER(price.hash_count, 3, "of two clients");
+	check_end();
+}
+
+/* What can be told without slow hashes: that a secret is right, and nothing else. */
+static void test_fast(void **state)
+{
+	struct secret secrets[] = { fixture_secret("fast"), fixture_slow_secret(),
+		fixture_secret("late"), fixture_secret("early") };
+	const struct client client = { .id = STR("a"), .secrets = secrets, .secret_count = 4 };
+	const struct {
+		const char *name;
+		struct credential_claim claim;
+		bool is_learned, is_right; /* the slow one was checked before */
+	} cases[] = {
+		{ "by its digest", { &client, STR("fast"), NOW_S, false }, false, true },
+		{ "refused", { &client, STR("fast"), NOW_S, true }, false, false },
+		{ "wrong", { &client, STR("wrong"), NOW_S, false }, false, false },
+		{ "unknown", { NULL, STR("fast"), NOW_S, false }, false, false },
+		{ "expired", { &client, STR("late"), NOW_S, false }, false, false },
+		{ "early", { &client, STR("early"), NOW_S, false }, false, false },
+		{ "slow", { &client, STR(FIXTURE_SLOW_SECRET), NOW_S, false }, false, false },
+		{ "remembered", { &client, STR(FIXTURE_SLOW_SECRET), NOW_S, false }, true,
+			true },
+		{ "remembered, refused", { &client, STR(FIXTURE_SLOW_SECRET), NOW_S, true },
+			true, false },
+	};
+	const struct secret *matched;
+
+	(void)state;
+	secrets[2].expires_s = NOW_S;
+	secrets[3].not_before_s = NOW_S + 1;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		if (cases[i].is_learned)
+			CHECK_REASON(check_with(checker, &client, no_hash,
+					     STR(FIXTURE_SLOW_SECRET), NOW_S, &matched),
+				REASON_NONE, "learned");
+		hash_count = 0;
+		matched = secrets;
+		CHECK(credential_is_right(checker, &cases[i].claim, &matched) ==
+				cases[i].is_right,
+			cases[i].name);
+		CHECK((matched != NULL) == cases[i].is_right, cases[i].name);
+		CHECK_NUMBER(hash_count, 0, cases[i].name);
+	}
+	check_end();
+}
+
+static void take_id(const struct client *client, struct str secret, bool is_refused,
+	unsigned char id[static SECRET_DIGEST_SIZE])
+{
+	const struct failure_price price = { 0 };
+	const struct credential_claim claim = { client, secret, NOW_S, is_refused };
+	struct credential_work work = { .checker = checker, .price = &price, .claim = &claim };
+
+	assert_true(secret_digest(secret, work.digest));
+	assert_true(credential_work_id(&work, id));
+}
+
+/* The same work has the same id, wherever its client is kept; other work has another. */
+static void test_work_id(void **state)
+{
+	const struct secret slow = fixture_slow_secret();
+	struct secret late = slow, early = slow, other = slow;
+	const struct secret fast = fixture_secret("abc");
+	const struct secret secrets[][2] = { { slow, fast }, { fast, slow }, { slow, slow } };
+
+	late.expires_s = NOW_S;
+	early.not_before_s = NOW_S;
+	other.text = STR("$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e");
+	const struct client client = { .id = STR("s"), .secrets = &slow, .secret_count = 1 };
+	const struct {
+		const char *name;
+		struct client client; /* its id empty: unknown */
+		struct str secret;
+		bool is_refused, same;
+	} cases[] = {
+		{ "a copy", client, TEXT("abc"), false, true },
+		{ "a fast secret behind it",
+			{ .id = STR("s"), .secrets = secrets[0], .secret_count = 2 },
+			TEXT("abc"), false, true },
+		{ "a fast secret before it",
+			{ .id = STR("s"), .secrets = secrets[1], .secret_count = 2 },
+			TEXT("abc"), false, false },
+		{ "a second slow hash",
+			{ .id = STR("s"), .secrets = secrets[2], .secret_count = 2 },
+			TEXT("abc"), false, false },
+		{ "no slow hash", { .id = STR("s"), .secrets = &fast, .secret_count = 1 },
+			TEXT("abc"), false, false },
+		{ "expired", { .id = STR("s"), .secrets = &late, .secret_count = 1 },
+			TEXT("abc"), false, false },
+		{ "early", { .id = STR("s"), .secrets = &early, .secret_count = 1 },
+			TEXT("abc"), false, false },
+		{ "another hash", { .id = STR("s"), .secrets = &other, .secret_count = 1 },
+			TEXT("abc"), false, false },
+		{ "another client", { .id = STR("t"), .secrets = &slow, .secret_count = 1 },
+			TEXT("abc"), false, false },
+		{ "unknown", { .id = STR("") }, TEXT("abc"), false, false },
+		{ "another secret", client, TEXT("abd"), false, false },
+		{ "refused", client, TEXT("abc"), true, false },
+	};
+	unsigned char wanted[SECRET_DIGEST_SIZE], id[SECRET_DIGEST_SIZE];
+
+	(void)state;
+	take_id(&client, STR("abc"), false, wanted);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct client *claimed = cases[i].client.id.n ? &cases[i].client : NULL;
+
+		take_id(claimed, cases[i].secret, cases[i].is_refused, id);
+		CHECK(secret_equal(id, wanted, sizeof(id)) == cases[i].same, cases[i].name);
+	}
+	check_end();
+}
+
+static void test_work_id_fails(void **state)
+{
+	static const unsigned char zeros[SECRET_DIGEST_SIZE];
+	const struct credential_claim claim = { .secret = STR("abc") };
+	const struct credential_work work = { .checker = checker, .claim = &claim };
+	unsigned char id[SECRET_DIGEST_SIZE] = { 1 };
+
+	(void)state;
+	mac_fails = true;
+	CHECK(!credential_work_id(&work, id), "EVP_Q_mac");
+	mac_fails = false;
+	CHECK(secret_equal(id, zeros, sizeof(id)), "zeros");
+	check_end();
+}
+
 /* More clients than any memory keeps: each answer stays right. */
 static void test_many(void **state)
 {
-	struct secret slow = { .kind = SECRET_CRYPT };
-	static struct crypt_data data; /* 32 KiB: not for the stack */
-	char *hash = __real_crypt_r("a", "$5$rounds=1000$abc$", &data);
+	const struct secret slow = quick_secret();
 	static char ids[3000][8];
 
 	(void)state;
-	slow.text = str_of(hash);
 	for (size_t i = 0; i < COUNT(ids); i++) {
 		struct client client = { .secrets = &slow, .secret_count = 1 };
 		const struct secret *matched;
@@ -543,6 +819,16 @@ static void test_check_fails(void **state)
 	check_end();
 }
 
+/* Another process, that was to hash, has died. */
+static enum reason run_fails(
+	void *context, const struct credential_work *work, struct credential_verdict *verdict)
+{
+	(void)context;
+	(void)work;
+	*verdict = (struct credential_verdict){ .failed = true };
+	return REASON_NONE;
+}
+
 /* What crypt(3) cannot do is no wrong secret, and is told alike of all: yescrypt reports a lack
  * of memory as EINVAL. */
 static void test_check_fails_alike(void **state)
@@ -573,6 +859,12 @@ static void test_check_fails_alike(void **state)
 	}
 	hash_fails = false;
 	hash_error = 0;
+	credential_use_runner(checker, &(struct credential_runner){ .run = run_fails });
+	for (size_t i = 0; i < COUNT(claims); i++) {
+		CHECK_REASON(credential_check(checker, &price, &claims[i], &matched),
+			REASON_HASHING, "alike, by a runner");
+		CHECK(!matched, "alike, by a runner");
+	}
 	check_end();
 }
 
@@ -592,6 +884,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_too_long_for_bcrypt, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_memory, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_memory_age, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_memory_of_several, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_memory_grows, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_memory_cannot_grow, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_count_of_hashes, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_fast, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_work_id, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_work_id_fails, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_many, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_hash, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_hash_fails, make_checker, free_checker),

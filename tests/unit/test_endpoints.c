@@ -1149,7 +1149,7 @@ static void test_no_random(void **state)
 	struct ask ask = { .body = TEXT(GOOD) };
 
 	(void)state;
-	fixture.services.random = support_no_random;
+	fixture.services.random = &support_no_random;
 	ask_send(&ask);
 	CHECK_NUMBER(response.status, 503, "no randomness");
 	CHECK(str_contains(response.body, STR("temporarily_unavailable")), "no randomness");

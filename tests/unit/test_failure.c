@@ -11,6 +11,7 @@
 #include "jose/jwt.h"
 #include "oauth/dispatch.h"
 #include "oauth/mint.h"
+#include "oauth/reuse.h"
 #include "util/diag.h"
 
 #include <errno.h>
@@ -161,6 +162,8 @@ WRAP(int, EVP_PKEY_fromdata, 0, (EVP_PKEY_CTX * c, EVP_PKEY **k, int s, OSSL_PAR
 WRAP(int, EVP_PKEY_get_bn_param, 0, (const EVP_PKEY *k, const char *name, BIGNUM **n),
 	(k, name, n))
 WRAP(int, EVP_PKEY_get_raw_public_key, 0, (const EVP_PKEY *k, unsigned char *p, size_t *n),
+	(k, p, n))
+WRAP(int, EVP_PKEY_get_raw_private_key, 0, (const EVP_PKEY *k, unsigned char *p, size_t *n),
 	(k, p, n))
 WRAP(EVP_PKEY *, EVP_PKEY_new_raw_public_key, NULL,
 	(int type, ENGINE *e, const unsigned char *p, size_t n), (type, e, p, n))
@@ -408,13 +411,17 @@ static void verify_forged(void)
 static void test_jws(void **state)
 {
 	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_PS256, JOSE_ALG_ES256,
-		JOSE_ALG_EDDSA };
-	static const char *const keys[] = { KEY_RSA, KEY_RSA, KEY_EC, KEY_OKP };
+		JOSE_ALG_EDDSA, JOSE_ALG_RS256 };
+	/* NULL: RSA of three primes */
+	static const char *const keys[] = { KEY_RSA, KEY_RSA, KEY_EC, KEY_OKP, NULL };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(algs); i++) {
 		signing_alg = algs[i];
-		signing_key = support_key(keys[i]);
+		if (keys[i])
+			signing_key = support_key(keys[i]);
+		else
+			assert_int_equal(key_generate_rsa(2048, 3, &signing_key), REASON_NONE);
 		walk_all(make_signer, LIBRARY | OPENSSL | CRYPTO);
 		der_len_max = 0;
 		walk_all(sign_and_verify, OPENSSL | CRYPTO);
@@ -705,7 +712,7 @@ static void seal_snapshot(void)
 {
 	struct snapshot *snapshot;
 	struct signing_key key = {
-		.pkey = signing_key, .alg = JOSE_ALG_ES256, .state = KEY_ACTIVE, .kid = STR("1")
+		.pkey = signing_key, .alg = signing_alg, .state = KEY_ACTIVE, .kid = STR("1")
 	};
 	enum reason reason;
 
@@ -718,6 +725,7 @@ static void seal_snapshot(void)
 	}
 	snapshot->issuer = STR(FIXTURE_ISSUER);
 	snapshot->base_url = STR(FIXTURE_ISSUER "/oauth2");
+	snapshot->access_token.reuse_s = 60;
 	snapshot->keyring = (struct keyring){ &key, 1, &key };
 	reason = snapshot_seal(snapshot);
 	CHECK(reason == REASON_NONE || disarm(), "snapshot_seal");
@@ -729,10 +737,16 @@ static void seal_snapshot(void)
 
 static void test_snapshot(void **state)
 {
+	static const char *const keys[] = { KEY_EC, KEY_OKP, KEY_RSA };
+	static const enum jose_alg algs[] = { JOSE_ALG_ES256, JOSE_ALG_EDDSA, JOSE_ALG_RS256 };
+
 	(void)state;
-	signing_key = support_key(KEY_EC);
-	walk_all(seal_snapshot, LIBRARY | OPENSSL | CRYPTO);
-	EVP_PKEY_free(signing_key);
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		signing_key = support_key(keys[i]);
+		signing_alg = algs[i];
+		walk_all(seal_snapshot, LIBRARY | OPENSSL | CRYPTO);
+		EVP_PKEY_free(signing_key);
+	}
 }
 
 static const struct process_facts process = { .pid = 1, .version = "1.2.3" };
@@ -741,6 +755,7 @@ static const struct process_facts process = { .pid = 1, .version = "1.2.3" };
 static const char *request_path;
 static struct str request_body;
 static const char *request_more[3]; /* "NAME=VALUE" */
+static bool reuse_is_warm;          /* the token of this window is kept */
 static bool request_is_signed;      /* what cannot be verified may look forged: 400 or 401 */
 
 static void send_request(void)
@@ -764,7 +779,9 @@ static void send_request(void)
 
 	snprintf(path, sizeof(path), "PATH_INFO=%s", request_path);
 	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", request_body.n);
-	credential_forget(fixture.services.credentials);
+	credential_tidy(fixture.services.credentials, INT64_MAX);
+	if (fixture.services.reuse && !reuse_is_warm)
+		reuse_forget(fixture.services.reuse);
 	arena_reset(fixture.arena);
 	arm();
 	if (http_request_init(&request, fixture.arena) != REASON_NONE) {
@@ -852,7 +869,7 @@ static void test_dispatch(void **state)
 		/* Small blocks, so that the arena has to ask for more. */
 		arena_free(fixture.arena);
 		fixture.arena = arena_new(16, 1048576);
-		fixture.services.random = random_bytes;
+		fixture.services.random = &random_system;
 		for (size_t j = 0; j < COUNT(requests); j++) {
 			request_path = requests[j].path;
 			request_body = requests[j].body;
@@ -863,6 +880,51 @@ static void test_dispatch(void **state)
 		walk_all(send_wrong_secret, LIBRARY | OPENSSL | CRYPTO);
 		fixture_close(&fixture);
 	}
+}
+
+/* With a cache that holds the token, and with one that has to get memory for it. */
+static void test_dispatch_reuse(void **state)
+{
+	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_ES256, JOSE_ALG_EDDSA };
+
+	(void)state;
+	request_path = "/token";
+	request_body = STR(
+		"grant_type=client_credentials&client_id=FAST&client_secret=" FIXTURE_SECRET);
+	for (size_t i = 0; i < 2 * COUNT(algs); i++) {
+		fixture_open(&fixture);
+		fixture_use_key(&fixture, algs[i / 2]);
+		fixture.snapshot->access_token.reuse_s = 60;
+		fixture_add(&fixture, "FAST");
+		fixture_seal(&fixture);
+		arena_free(fixture.arena);
+		fixture.arena = arena_new(16, 1048576);
+		fixture.services.reuse = reuse_cache_new();
+		reuse_is_warm = i % 2 == 1;
+		walk_all(send_request, LIBRARY | CRYPTO);
+		walk_all(send_request, OPENSSL);
+		reuse_cache_free(fixture.services.reuse);
+		fixture_close(&fixture);
+	}
+	reuse_is_warm = false;
+}
+
+static void make_cache(void)
+{
+	struct reuse_cache *cache;
+	bool hit;
+
+	arm();
+	cache = reuse_cache_new();
+	hit = disarm();
+	CHECK((cache == NULL) == hit, "reuse_cache_new");
+	reuse_cache_free(cache);
+}
+
+static void test_reuse_cache(void **state)
+{
+	(void)state;
+	walk_all(make_cache, LIBRARY);
 }
 
 /* Replays are none: what an earlier round left is taken away. */
@@ -923,7 +985,7 @@ static void open_signed(void)
 	arena_free(fixture.arena);
 	fixture.arena = arena_new(16, 1048576);
 	assert_non_null(fixture.arena);
-	fixture.services.random = random_bytes;
+	fixture.services.random = &random_system;
 	request_path = "/token";
 	request_is_signed = true;
 }
@@ -1153,6 +1215,8 @@ int main(void)
 		cmocka_unit_test(test_checker),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_dispatch),
+		cmocka_unit_test(test_reuse_cache),
+		cmocka_unit_test(test_dispatch_reuse),
 		cmocka_unit_test(test_dispatch_assertion),
 		cmocka_unit_test(test_dispatch_dpop),
 		cmocka_unit_test(test_dispatch_certificate),

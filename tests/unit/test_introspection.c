@@ -17,7 +17,7 @@ static int open_fixture(void **state)
 	fixture_open(&fixture);
 	fixture_use_key(&fixture, JOSE_ALG_ES256);
 	fixture_use_state(&fixture);
-	fixture.services.random = random_bytes;
+	fixture.services.random = &random_system;
 	fixture_add(&fixture, "API")->may_introspect = true;
 	client = fixture_add(&fixture, "TENANT_CLIENT_ID");
 	client->resources = (struct str_list){ resources, COUNT(resources) };

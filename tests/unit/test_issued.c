@@ -33,7 +33,7 @@ static struct str mint(enum token_profile profile)
 	};
 	struct token token;
 
-	assert_int_equal(mint_token(fixture.snapshot, &grant, NOW_S, support_random,
+	assert_int_equal(mint_token(fixture.snapshot, &grant, NOW_S, &support_random,
 				 fixture.arena, &token),
 		REASON_NONE);
 	return token.jwt;

@@ -106,7 +106,7 @@ static void test_claims(void **state)
 		struct token token;
 
 		fixture.clients[0].claims = str_of(cases[i].members);
-		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random,
+		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, &support_random,
 				     fixture.arena, &token),
 			REASON_NONE, cases[i].name);
 		check_json(token.header, cases[i].header, cases[i].name);
@@ -149,7 +149,7 @@ static void test_confirmation(void **state)
 		name = name ? name : "none";
 		grant.x5t = str_of(cases[i / PROFILE__MAX].x5t);
 		grant.jkt = str_of(cases[i / PROFILE__MAX].jkt);
-		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random,
+		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, &support_random,
 				     fixture.arena, &token),
 			REASON_NONE, name);
 		claims = json_loadb(
@@ -186,8 +186,8 @@ static void test_client_id_with_quotes(void **state)
 
 	(void)state;
 	fixture.clients[0].id = STR("a\"b\\c");
-	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random, fixture.arena,
-			     &token),
+	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, &support_random,
+			     fixture.arena, &token),
 		REASON_NONE, "quotes");
 	claims = json_loadb(token.claims.p, token.claims.n, JSON_REJECT_DUPLICATES, NULL);
 	CHECK_TEXT(support_member(claims, "sub"), STR("a\"b\\c"), "sub");
@@ -204,7 +204,7 @@ static void test_large_times(void **state)
 
 	(void)state;
 	grant.lifetime_s = 86400;
-	CHECK_REASON(mint_claims(fixture.snapshot, &grant, INT64_C(4294967296), support_random,
+	CHECK_REASON(mint_claims(fixture.snapshot, &grant, INT64_C(4294967296), &support_random,
 			     fixture.arena, &token),
 		REASON_NONE, "beyond 2106");
 	claims = json_loadb(token.claims.p, token.claims.n, 0, NULL);
@@ -232,7 +232,7 @@ static void test_sign(void **state)
 		keyring_clear(&fixture.snapshot->keyring);
 		fixture_use_key(&fixture, algs[i]);
 		arena_reset(fixture.arena);
-		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_random,
+		CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, &support_random,
 				     fixture.arena, &token),
 			REASON_NONE, name);
 		header = token.header;
@@ -259,7 +259,7 @@ static void test_failures(void **state)
 
 	(void)state;
 	memset(&token, 0xff, sizeof(token));
-	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, support_no_random,
+	CHECK_REASON(mint_claims(fixture.snapshot, &grant, NOW_S, &support_no_random,
 			     fixture.arena, &token),
 		REASON_RANDOM, "no randomness");
 	CHECK(!token.claims.n && !token.header.n && !token.jti.n && !token.jwt.n, "cleared");
@@ -270,7 +270,7 @@ static void test_failures(void **state)
 		assert_non_null(small);
 		memset(&token, 0xff, sizeof(token));
 		reason = mint_claims(
-			fixture.snapshot, &grant, NOW_S, support_random, small, &token);
+			fixture.snapshot, &grant, NOW_S, &support_random, small, &token);
 		if (reason == REASON_NONE) {
 			reason = mint_sign(fixture.snapshot, small, &token);
 			CHECK((token.jwt.n > 0) == (reason == REASON_NONE),

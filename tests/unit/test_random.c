@@ -14,9 +14,11 @@ int __real_RAND_bytes(unsigned char *p, int n);
 int __wrap_RAND_bytes(unsigned char *p, int n);
 
 static bool generator_fails;
+static unsigned calls;
 
 int __wrap_RAND_bytes(unsigned char *p, int n)
 {
+	calls++;
 	if (!generator_fails)
 		return __real_RAND_bytes(p, n);
 	memset(p, 0x5a, (size_t)n);
@@ -135,6 +137,87 @@ static void test_failure(void **state)
 	check_end();
 }
 
+static enum reason take(const struct random_source *source, void *p, size_t size)
+{
+	return source->fill(source->context, p, size);
+}
+
+static void test_system(void **state)
+{
+	unsigned char bytes[16];
+
+	(void)state;
+	CHECK_REASON(take(&random_system, bytes, sizeof(bytes)), REASON_NONE, "works");
+	generator_fails = true;
+	CHECK_REASON(take(&random_system, bytes, sizeof(bytes)), REASON_RANDOM, "fails");
+	generator_fails = false;
+	check_end();
+}
+
+/* What has been given is given once, and is nowhere else any more. */
+static void test_pool(void **state)
+{
+	static unsigned char given[400 * 16];
+	static const unsigned char none[RANDOM_POOL_SIZE];
+	struct random_pool pool = { .left = 0 };
+	const struct random_source source = random_pool_source(&pool);
+
+	(void)state;
+	calls = 0;
+	for (size_t i = 0; i < 400; i++) {
+		unsigned char *bytes = given + 16 * i;
+
+		CHECK_REASON(take(&source, bytes, 16), REASON_NONE, "given");
+		CHECK(memcmp(bytes, none, 16) != 0, "random");
+		for (size_t k = 0; k < i; k++)
+			CHECK(memcmp(given + 16 * k, bytes, 16) != 0, "never twice");
+		CHECK(memcmp(pool.bytes + pool.left, none, sizeof(none) - pool.left) == 0,
+			"wiped");
+	}
+	CHECK_NUMBER(calls, (400 * 16 + RANDOM_POOL_SIZE - 1) / RANDOM_POOL_SIZE, "calls");
+	check_end();
+}
+
+static void test_pool_sizes(void **state)
+{
+	static const size_t sizes[] = { 0, 1, RANDOM_POOL_SIZE - 2, 3, RANDOM_POOL_SIZE,
+		RANDOM_POOL_SIZE + 1, 2 * RANDOM_POOL_SIZE, 7 };
+	unsigned char bytes[2 * RANDOM_POOL_SIZE + 1];
+	struct random_pool pool = { .left = 0 };
+	const struct random_source source = random_pool_source(&pool);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		memset(bytes, 0, sizeof(bytes));
+		CHECK_REASON(take(&source, bytes, sizes[i]), REASON_NONE, "given");
+		CHECK(bytes[sizes[i]] == 0, "nothing behind");
+		CHECK(pool.left <= RANDOM_POOL_SIZE, "in its limits");
+	}
+	check_end();
+}
+
+/* A pool that cannot be filled gives nothing, and is filled when it can be. */
+static void test_pool_fails(void **state)
+{
+	unsigned char bytes[16];
+	static const unsigned char none[16];
+	struct random_pool pool = { .left = 0 };
+	const struct random_source source = random_pool_source(&pool);
+
+	(void)state;
+	generator_fails = true;
+	for (unsigned i = 0; i < 3; i++) {
+		memset(bytes, 0xff, sizeof(bytes));
+		CHECK_REASON(take(&source, bytes, sizeof(bytes)), REASON_RANDOM, "fails");
+		CHECK(memcmp(bytes, none, sizeof(none)) == 0, "zeroed");
+		CHECK_NUMBER(pool.left, 0, "nothing in it");
+	}
+	generator_fails = false;
+	CHECK_REASON(take(&source, bytes, sizeof(bytes)), REASON_NONE, "works again");
+	CHECK(memcmp(bytes, none, sizeof(none)) != 0, "random");
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -142,6 +225,10 @@ int main(void)
 		cmocka_unit_test(test_fills),
 		cmocka_unit_test(test_differ),
 		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_system),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_sizes),
+		cmocka_unit_test(test_pool_fails),
 	};
 
 	return cmocka_run_group_tests_name("random", tests, NULL, NULL);

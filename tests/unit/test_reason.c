@@ -24,7 +24,7 @@ static const struct {
 	{ "invalid_dpop_proof", { 400 } },
 	{ "not_found", { 404 } },
 	{ "server_error", { 500 } },
-	{ "temporarily_unavailable", { 503 } },
+	{ "temporarily_unavailable", { 429, 503 } },
 };
 
 static bool code_has_status(const char *error, int status)
@@ -172,6 +172,7 @@ static void test_interface(void **state)
 		{ REASON_DPOP, 400, "invalid_dpop_proof" },
 		{ REASON_ASSERTION, 401, "invalid_client" },
 		{ REASON_THROTTLED, 429, "invalid_client" },
+		{ REASON_HASH_BUSY, 429, "temporarily_unavailable" },
 		{ REASON_INTROSPECT_DENIED, 403, "access_denied" },
 		{ REASON_TOKEN_MISSING, 400, "invalid_request" },
 		{ REASON_STORE, 503, "temporarily_unavailable" },

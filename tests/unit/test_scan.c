@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of fcgi/scan: what may be shown to libfcgi, and what may not. */
+/* Tests of fcgi/scan: what may be taken apart, and what may not. */
 #include "support.h"
 
 /* The module is no part of the library that the tests are linked with. */
+#include "../../fcgi/record.c"
 #include "../../fcgi/scan.c"
 
 #define BODY_MAX 1000
@@ -358,6 +359,27 @@ static void test_changed_bytes(void **state)
 	check_end();
 }
 
+/* Whether the connection goes on is known from the first record on. */
+static void test_keeps(void **state)
+{
+	static const struct {
+		unsigned char flags;
+		bool keeps;
+	} begins[] = { { 0, false }, { 1, true }, { 0xfe, false }, { 0xff, true } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(begins); i++) {
+		unsigned char bytes[] = { 1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0 };
+		struct scan scan = { 0 };
+
+		bytes[RECORD_HEADER_LEN + 2] = begins[i].flags;
+		fcgi_scan(&scan, bytes, sizeof(bytes), BODY_MAX);
+		CHECK_NUMBER(scan.verdict, SCAN_INCOMPLETE, "verdict");
+		CHECK(scan.keeps == begins[i].keeps, "keeps");
+	}
+	check_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_verdicts_last),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_changed_bytes),
+		cmocka_unit_test(test_keeps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

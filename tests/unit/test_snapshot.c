@@ -53,6 +53,30 @@ static void test_paths(void **state)
 	check_end();
 }
 
+static void test_patience(void **state)
+{
+	static const struct {
+		int64_t total_us, patience_us;
+	} cases[] = {
+		{ 0, 1000000 },
+		{ 1, 1000000 },
+		{ 500000, 1000000 },
+		{ 500001, 1000002 },
+		{ 1228800, 2457600 },
+		{ 2500000, 5000000 },
+		{ 2500001, 5000000 },
+		{ INT64_C(3600000000), 5000000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		fixture.snapshot->failure_price.total_us = cases[i].total_us;
+		CHECK_NUMBER(snapshot_patience_us(fixture.snapshot), cases[i].patience_us,
+			"patience");
+	}
+	check_end();
+}
+
 static void test_token_url(void **state)
 {
 	(void)state;
@@ -278,6 +302,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_paths, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(test_patience, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_token_url, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_auth_methods, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(

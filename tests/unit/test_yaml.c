@@ -20,7 +20,7 @@ struct tree {
 
 static struct tree parse(struct str text)
 {
-	struct tree tree = { .yaml = yaml_new(NODE_COUNT_MAX), .diag = diag_new() };
+	struct tree tree = { .yaml = yaml_tree_new(NODE_COUNT_MAX), .diag = diag_new() };
 
 	assert_non_null(tree.yaml);
 	assert_non_null(tree.diag);
@@ -31,7 +31,7 @@ static struct tree parse(struct str text)
 
 static void release(struct tree *tree)
 {
-	yaml_free(tree->yaml);
+	yaml_tree_free(tree->yaml);
 	diag_free(tree->diag);
 }
 
