@@ -1,200 +1,324 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a token costs, against one bare RSA-2048 signature of the openssl command.
+"""What a token costs behind each web server, in one run on one machine.
 
-Through nginx: tokens a second and latency while the machine is kept busy, and the processor time
-of oauth2.fcgi alone. As CGI: the processor time of one process, beside that of /bin/true. All figures are
-medians; signatures and rounds of requests take turns, so that a busy machine slows both down.
+The unit, U, is the processor time of one bare RS256 signature of 2048 bits by libcrypto while all
+processors are busy; it is measured between the others, and each figure is told by the unit beside it.
+The floor is a request that is refused at the very end (invalid_scope): all the work of a token
+but its claims, its signature and the length of the answer. Rounds take turns; figures are medians.
 """
 import argparse
 import os
-import re
-import socket
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
 
-CONNECTIONS = 16
-SECONDS = 3
-ROUNDS = 5
-CGI_RUNS = 51
+import exact
+import fronts
+import load
+import processes
+import report
+import sites
+import start
+from processes import Failed, output_of
+from report import Goal
 
-
-def output_of(*command):
-    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL).stdout
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def signs_per_second(processes):
-    """openssl's own figure for RSA-2048, by processor time, one process for each processor."""
-    running = [subprocess.Popen(["openssl", "speed", "-seconds", "1", "rsa2048"], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-               for _ in range(processes)]
-    outputs = [process.communicate()[0] for process in running]
-    return sum(float(re.search(r"^rsa 2048 bits +\S+ +\S+ +([\d.]+)", out, re.M).group(1))
-               for out in outputs)
+CONNECTIONS = (1, 16, 64)
+BUSY = 16       # connections, where one number has to do
+STRANGERS = 8
+SHORT_RUNS = 11
+KEPT = "nginx kept"
+KEY_SITES = ["ES256", "EdDSA", "RS256 reuse", "RSA 3072", "RSA 3072, 3 primes"]
 
 
-def make_configuration(build, directory, port):
-    out = output_of(f"{build}/oauth2-admin", "init", directory,
-                    "--issuer", f"http://localhost:{port}")
-    found = dict(re.findall(r"^(client_id|client_secret): +(\S+)$", out, re.M))
-    return (f"grant_type=client_credentials&client_id={found['client_id']}"
-            f"&client_secret={found['client_secret']}")
+class Bench:
+    """All that serves, and what has been measured so far."""
 
+    def __init__(self, build, directory, options):
+        self.build = build
+        self.directory = directory
+        self.seconds = options.seconds
+        self.rounds = options.rounds
+        self.servers = {}
+        self.rows = report.Rows()  # by (server, what, connections)
+        self.missing = {}
+        output_of(f"{build}/oauth2-admin", "keygen", "--out", f"{directory}/unit.pem")
+        self.unit = load.Unit(build, f"{directory}/unit.pem")
 
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-
-
-def nginx_configuration(directory, port):
-    """The shipped file with other paths and port, in the frame that nginx.conf gives it."""
-    with open("etc/nginx.conf", encoding="utf-8") as f:
-        shipped = f.read()
-    write(f"{directory}/site.conf", shipped
-          .replace("/run/oauth2-fcgi/oauth2.sock", f"{directory}/oauth2.sock")
-          .replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
-    user = "user root;" if os.getuid() == 0 else ""
-    temporary = "".join(f"{name}_temp_path {directory}/{name}; "
-                        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    write(f"{directory}/nginx.conf",
-          f"{user} daemon off; pid {directory}/nginx.pid; error_log {directory}/nginx.log;\n"
-          f"worker_processes 1; events {{ }}\n"
-          f"http {{ access_log off; {temporary} include {directory}/site.conf; }}\n")
-
-
-def wait_for(port):
-    for _ in range(100):
+    def start(self, name, kind, configuration):
+        """Start a server and warm it; what fails is told and left out."""
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            server = kind(self.build, f"{self.directory}/{name.replace(' ', '-')}",
+                          sites.configuration(self.build, configuration))
+            self.servers[name] = server
+            load.Wrk(server, sites.TOKEN, max(CONNECTIONS), server.warm_s).result()
+        except Failed as failure:
+            self.missing[name] = str(failure)
+            if name in self.servers:
+                self.servers.pop(name).stop()
+
+    def start_all(self):
+        for name, kind in fronts.FRONTS.items():
+            self.start(name, kind, "RS256")
+        for name in KEY_SITES:
+            self.start(name, fronts.Nginx, name)
+        if KEPT in self.servers:
+            # Each process has to see the secret once.
+            load.Wrk(self.servers[KEPT], sites.PERSONAL, max(CONNECTIONS), 2).result()
+
+    def stop_all(self):
+        for server in self.servers.values():
+            server.stop()
+
+    def add(self, name, what, connections, figures, unit_us):
+        figures = {**figures, "unit_us": unit_us, "p99_p50": figures["p99_ms"] / figures["p50_ms"],
+                   **{f"{part}_u": figures[f"{part}_us"] / unit_us for part in ("front", "program", "cpu")}}
+        self.rows.add((name, what, connections), figures)
+
+    def measure(self, name, connections, **requests):
+        """These requests one after the other, between two measurements of the unit."""
+        if name not in self.servers:
             return
-        except OSError:
-            time.sleep(0.05)
-    sys.exit("bench: nginx did not start")
+        server = self.servers[name]
+        before_us = self.unit.measure()
+        try:
+            found = {what: load.measure(server, request, connections, self.seconds)
+                     for what, request in requests.items()}
+        except Failed as failure:
+            self.missing[f"{name}, {connections} clients"] = str(failure)
+            for what in requests:
+                self.rows.fail((name, what, connections))
+            return
+        unit_us = (before_us + self.unit.measure()) / 2
+        for what, figures in found.items():
+            self.add(name, what, connections, figures, unit_us)
+
+    def measure_flood(self):
+        """Good clients while strangers try to guess a bcrypt secret."""
+        server, key = self.servers[KEPT], (KEPT, "flooded", BUSY)
+        unit_us = self.unit.measure()
+        server.clear_log()
+        strangers = load.Wrk(server, sites.STRANGER, STRANGERS, self.seconds + 1)
+        try:
+            flooded = load.measure(server, sites.TOKEN, BUSY, self.seconds)
+            flooded["strangers"] = strangers.result()["count"]
+        except Failed as failure:
+            self.missing["strangers"] = str(failure)
+            self.rows.fail(key)
+            return
+        flooded["strangers_checked"] = load.count_reason(server.log(), sites.STRANGER)
+        if flooded["strangers_checked"] == 0:
+            self.missing["strangers"] = "none of their secrets was checked"
+            self.rows.fail(key)
+        self.add(*key, flooded, unit_us)
+
+    def round(self, number):
+        for connections in CONNECTIONS:
+            tell(f"round {number + 1} of {self.rounds}: {connections} connections")
+            for name in fronts.FRONTS:
+                self.measure(name, connections, token=sites.TOKEN, floor=sites.FLOOR)
+        tell(f"round {number + 1} of {self.rounds}: other keys, a bcrypt secret, strangers")
+        for name in KEY_SITES:
+            self.measure(name, BUSY, token=sites.TOKEN, floor=sites.FLOOR)
+        self.measure(KEPT, BUSY, sha256=sites.TOKEN, bcrypt=sites.PERSONAL)
+        if KEPT in self.servers:
+            self.measure_flood()
 
 
-def cpu_seconds(parent):
-    """User and system time of a supervisor and its workers."""
-    total = 0
-    with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as f:
-        pids = [str(parent)] + f.read().split()
-    for pid in pids:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-            fields = f.read().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+def tell(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def load(directory, port, responder):
-    """One round of wrk: tokens a second, p50 and p99 in ms, CPU seconds of the responder a token."""
-    before = cpu_seconds(responder)
-    out = output_of("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency",
-                    "-s", f"{directory}/post.lua", f"http://127.0.0.1:{port}/oauth2/token")
-    used = cpu_seconds(responder) - before
-    if "Non-2xx" in out or "Socket errors" in out:
-        sys.exit(f"bench: requests failed:\n{out}")
-    unit = {"us": 0.001, "ms": 1, "s": 1000}
-    latency = {p: float(n) * unit[u]
-               for p, n, u in re.findall(r"^ +(50|99)% +([\d.]+)(us|ms|s)", out, re.M)}
-    count = int(re.search(r"(\d+) requests in", out).group(1))
-    rate = float(re.search(r"Requests/sec: +([\d.]+)", out).group(1))
-    return rate, latency["50"], latency["99"], used / count
+def count_exactly(build, directory, tokens):
+    """What does not depend on how busy the machine is."""
+    return {"instructions": exact.instructions(build, f"{directory}/instructions"),
+            "memory": exact.memory(build, f"{directory}/memory", tokens)}
 
 
-def through_nginx(build, directory, port, body):
-    nginx_configuration(directory, port)
-    write(f"{directory}/post.lua",
-          'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/x-www-form-urlencoded"\n'
-          f'wrk.body = "{body}"\n')
-    servers = []
+def measure_starts(build, directory, is_short):
+    """CGI, the first token, many clients."""
+    return start.measure(build, f"{directory}/starts", SHORT_RUNS if is_short else start.RUNS,
+                         1 if is_short else start.ROUNDS)
+
+
+# --- goals ------------------------------------------------------------------------------------
+
+def goals_of_load(rows):
+    kept = (KEPT, "token", BUSY)
+    yield Goal("processor time of the program, nginx kept, 16 clients", rows.median(kept, "program_u"),
+               1.10, 1.06, "U")
+    for name, must, aim in ((KEPT, 1.20, 1.16), ("lighttpd", 1.28, 1.22), ("Apache proxy", 1.40, 1.33)):
+        yield Goal(f"processor time of all, {name}, 16 clients",
+                   rows.median((name, "token", BUSY), "cpu_u"), must, aim, "U")
+    yield Goal("p99 / p50, nginx kept, 16 clients", rows.median(kept, "p99_p50"), 3, 2)
+    for name, must, aim in (("ES256", 0.70, 0.80), ("RS256 reuse", 0.85, 0.95)):
+        yield Goal(f"req/s, {name} / floor",
+                   rows.ratio((name, "token", BUSY), (name, "floor", BUSY), "rate"), must, aim, is_gain=True)
+    yield Goal("req/s, RSA 3072 with 3 primes / with 2",
+               rows.ratio(("RSA 3072, 3 primes", "token", BUSY), ("RSA 3072", "token", BUSY), "rate"),
+               1.8, 2.1, is_gain=True)
+    yield Goal("req/s, known bcrypt secret / sha256 secret",
+               rows.ratio((KEPT, "bcrypt", BUSY), (KEPT, "sha256", BUSY), "rate"), 0.98, 1, is_gain=True)
+    yield Goal("p99 of good clients, 8 strangers with wrong bcrypt secrets / none",
+               rows.ratio((KEPT, "flooded", BUSY), (KEPT, "sha256", BUSY), "p99_ms"), 3, 1.5)
+
+
+def goals_of_counts(counts):
+    instructions, memory = counts.get("instructions"), counts.get("memory")
+    yield Goal("instructions of a token / of a bare signature",
+               instructions and instructions["token"] / instructions["sign"], 1.03, 1.015)
+    tokens = memory["tokens"] if memory else 100000
+    yield Goal(f"memory of a process after {tokens} tokens", memory and memory["end_kb"] / 1024,
+               7, 5.8, "MB")
+    yield Goal("  its growth over the last half of them",
+               memory and memory["end_kb"] - memory["half_kb"], 0, 0, "KB")
+
+
+def goals_of_starts(starts):
+    cgi = starts["cgi"][0] if starts else None
+    many = starts["large"][-1] if starts else None
+    yield Goal("exec to first token, FastCGI", starts and starts["first_token_ms"], 15, 8, "ms")
+    yield Goal("CGI: processor time / that of /bin/true", cgi and cgi["x_true"],
+               8, 5 if starts and starts["is_static"] else 6.5)
+    for text, name, scale, must, aim, unit in (
+            ("start", "start_ms", 1000, 1, 0.5, "s"),
+            (f"reload in {start.WORKERS} workers", "reload_all_ms", 1000, 1, 0.5, "s"),
+            ("memory of each", "bytes_started", 1024, 1, 0.4, "KB")):
+        yield Goal(f"100,000 clients: {text}", many and many[name] / scale, must, aim, unit)
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+HEAD = (f"{'':18} {'clients':>7} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'program':>8} {'front':>6}"
+        f" {'all U':>6} {'RSS MB':>7} | {'floor req/s':>11} {'p99 ms':>7} {'program':>8} {'front':>6} {'all U':>6}")
+VARIANTS = {"sha256": "sha256 secret", "bcrypt": "bcrypt, known", "flooded": "sha256, strangers"}
+
+
+def costs(row):
+    return f"{row['p99_ms']:7.1f} {row['program_u']:8.3f} {row['front_u']:6.3f} {row['cpu_u']:6.3f}"
+
+
+def print_row(name, row, floor):
+    rss = f"{row['rss_kb'] / 1024:7.1f}" if row["rss_kb"] else f"{'-':>7}"
+    line = f"{name:18} {row['connections']:7} {row['rate']:7.0f} {row['p50_ms']:7.2f} {costs(row)} {rss}"
+    if floor is not None:
+        line += f" | {floor['rate']:11.0f} {costs(floor)}"
+    if row["errors"]:
+        line += f"  {row['errors']:.0f} ERRORS"
+    if "strangers" in row:
+        line += f"  ({STRANGERS} strangers: {row['strangers']:.0f} tries, {row['strangers_checked']:.0f} checked)"
+    print(line)
+
+
+def print_rows(result):
+    floors = {(row["server"], row["connections"]): row for row in result["rows"] if row["what"] == "floor"}
+    tokens = [row for row in result["rows"] if row["what"] == "token"]
+
+    def print_some(is_front):
+        print(HEAD)
+        for row in tokens:
+            if (row["server"] in result["fronts"]) == is_front:
+                print_row(row["server"], row, floors.get((row["server"], row["connections"])))
+
+    print("Tokens with RS256, 2048 bits, and a sha256 secret; processor time a token in U, of the program and of the"
+          " front.\nFloor: the same program refuses the scope: all the work but claims, signature, length of the"
+          " answer.")
+    print_some(True)
+    print("\nOther keys and secrets, nginx kept; U is still that of RS256 with 2048 bits.")
+    print_some(False)
+    for row in result["rows"]:
+        if row["what"] in VARIANTS:
+            print_row(VARIANTS[row["what"]], row, None)
+    print()
+
+
+def print_counts(counts):
+    if "instructions" in counts:
+        found = counts["instructions"]
+        print(f"Instructions: a bare signature {found['sign'] / 1e6:.3f} M, a token {found['token'] / 1e6:.3f} M,"
+              f" the floor {found['floor'] / 1e6:.3f} M")
+    if "memory" in counts:
+        found = counts["memory"]
+        print(f"RSS of one process: {found['start_kb']} KB after 100 tokens, {found['half_kb']} after"
+              f" {found['tokens'] // 2}, {found['end_kb']} after {found['tokens']}")
+    print()
+
+
+def as_list(rows):
+    return [{"server": name, "what": what, "connections": connections, **row}
+            for (name, what, connections), row in rows.items()]
+
+
+def show(result):
+    """All of a result, for people."""
+    report.print_head(result)
+    print_rows(result)
+    print_counts(result["counts"])
+    if result["starts"]:
+        start.print_table(result["starts"])
+        print()
+    report.print_goals(result["goals"])
+    report.print_missing(result["missing"])
+
+
+def attempt(missing, name, measure, *arguments):
+    """The figures, or none and the reason why."""
+    tell(name)
     try:
-        with open(f"{directory}/log", "wb") as log:
-            servers.append(subprocess.Popen(
-                [f"{build}/oauth2.fcgi", "--config", f"{directory}/conf/oauth2.yaml",
-                 "--listen", f"{directory}/oauth2.sock"], stderr=log))
-        servers.append(subprocess.Popen(
-            ["nginx", "-e", f"{directory}/nginx.log", "-c", f"{directory}/nginx.conf"]))
-        wait_for(port)
-        load(directory, port, servers[0].pid)  # warm
-        rounds = [(signs_per_second(os.cpu_count()), *load(directory, port, servers[0].pid))
-                  for _ in range(ROUNDS)]
-        return [statistics.median(column) for column in zip(*rounds)]
+        return measure(*arguments)
+    except Failed as failure:
+        missing[name] = str(failure)
+        return {}
+
+
+def run(build, directory, options):
+    where = report.machine(build)
+    bench = Bench(build, directory, options)
+    try:
+        tell("starting and warming the servers")
+        bench.start_all()
+        for number in range(options.rounds):
+            bench.round(number)
     finally:
-        for server in reversed(servers):
-            server.terminate()
-            server.wait()
-
-
-def process_cpu_ms(argv, environment, body):
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
-        stdin.write(body.encode())
-        stdin.seek(0)
-        process = subprocess.Popen(argv, env=environment, stdin=stdin, stdout=stdout,
-                                   stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status
-        stdout.seek(0)
-        return 1000 * (usage.ru_utime + usage.ru_stime), stdout.read()
-
-
-def as_cgi(build, directory, body):
-    """Medians of the CPU time of one CGI process that issues a token, and of /bin/true."""
-    environment = {
-        "GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "POST", "SCRIPT_NAME": "/oauth2",
-        "PATH_INFO": "/token", "CONTENT_TYPE": "application/x-www-form-urlencoded",
-        "CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": "127.0.0.1",
-        "OAUTH2_CONFIG": f"{directory}/conf/oauth2.yaml",
+        bench.stop_all()
+    counts = attempt(bench.missing, "instructions, and memory after many tokens", count_exactly, build,
+                     directory, options.tokens)
+    starts = attempt(bench.missing, "starts", measure_starts, build, directory, options.short)
+    unit = report.unit_summary(bench.unit)
+    goals = [*goals_of_counts(counts), *goals_of_load(bench.rows), *goals_of_starts(starts)]
+    return {
+        "machine": where, "versions": {**fronts.versions(), "wrk": load.version()},
+        "unit": unit, "doubts": report.doubts(where, unit, options.short), "fronts": list(fronts.FRONTS),
+        "rows": as_list(bench.rows.middles()), "counts": counts, "starts": starts,
+        "goals": [goal.figures() for goal in goals], "missing": bench.missing,
     }
-    token_ms, true_ms = [], []
-    for _ in range(CGI_RUNS):
-        spent, answer = process_cpu_ms([f"{build}/oauth2.fcgi"], environment, body)
-        if b'"access_token"' not in answer:
-            sys.exit(f"bench: CGI gave no token: {answer!r}")
-        token_ms.append(spent)
-        true_ms.append(process_cpu_ms(["/bin/true"], {}, "")[0])
-    return statistics.median(token_ms), statistics.median(true_ms)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", help="where the programs are (default: build)")
+    parser.add_argument("--seconds", type=int, default=2, help="of each load (default: 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="of all loads (default: 3)")
+    parser.add_argument("--tokens", type=int, default=100000, help="for the memory (default: 100000)")
+    parser.add_argument("--short", action="store_true", help="one round of 1 s, 10000 tokens: to see that it works")
+    parser.add_argument("--show", metavar="FILE", help="measure nothing: print the tables of this result.json")
+    options = parser.parse_args()
+    if options.short:
+        options.seconds, options.rounds, options.tokens = 1, 1, 10000
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build")
-    build = os.path.abspath(parser.parse_args().build)
-    processors = os.cpu_count()
-
-    os.environ["PATH"] += ":/usr/sbin"
-    with tempfile.TemporaryDirectory() as directory:
-        port = free_port()
-        body = make_configuration(build, f"{directory}/conf", port)
-        signs, rate, p50, p99, cpu = through_nginx(build, directory, port, body)
-        token_ms, true_ms = as_cgi(build, directory, body)
-
-    sign_ms = 1000 * processors / signs
-    rows = [
-        (f"bare RSA-2048 signatures, {processors} processors", f"{signs:8.0f} /s",
-         f"{sign_ms:.2f} ms of CPU each: the unit"),
-        (f"tokens through nginx, {CONNECTIONS} connections", f"{rate:8.0f} /s",
-         f"{rate / signs:.2f} of the bare signatures"),
-        ("  latency, half of them within", f"{p50:8.1f} ms", ""),
-        ("  latency, 99 of 100 within", f"{p99:8.1f} ms", ""),
-        ("  CPU of oauth2.fcgi a token", f"{1000 * cpu:8.2f} ms",
-         f"{1000 * cpu / sign_ms:.2f} signatures"),
-        ("CPU of one CGI process a token", f"{token_ms:8.2f} ms",
-         f"{token_ms / sign_ms:.2f} signatures"),
-        ("  CPU of /bin/true", f"{true_ms:8.2f} ms",
-         f"{token_ms / true_ms:.1f} times that"),
-        ("  CGI above one signature and /bin/true", f"{token_ms - true_ms - sign_ms:8.2f} ms", ""),
-    ]
-    for name, figure, note in rows:
-        print(f"{name:42} {figure:12} {note}".rstrip())
+    options = parse()
+    if options.show is not None:
+        show(report.load(options.show))
+        return
+    build = os.path.abspath(options.build)
+    with processes.directory_for_servers() as directory:
+        try:
+            result = run(build, directory, options)
+        except Failed as failure:
+            sys.exit(f"bench: {failure}")
+    report.save(result, f"{build}/bench/result.json")
+    show(result)
 
 
 if __name__ == "__main__":
