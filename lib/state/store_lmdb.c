@@ -308,6 +308,26 @@ static enum reason raise_floor(
 	return put_meta(env, kind, expires_s);
 }
 
+/* Remove a record by its place in the order, which must be the right one: another may be that
+ * of a record that lives. */
+static enum reason remove_record(const struct lmdb_env *env, const struct entry_key *expiry)
+{
+	const struct store_key key = key_of_expiry(expiry);
+	const int64_t expires_s = get_number(expiry->bytes + 1);
+	struct store_counter record;
+	enum reason reason = get_record(env, &key, &record);
+
+	if (reason == REASON_NONE && record.expires_s != expires_s)
+		reason = REASON_STORE_DAMAGED;
+	if (reason == REASON_NONE)
+		reason = raise_floor(env, key.bytes[0], expires_s);
+	if (reason == REASON_NONE)
+		reason = remove_entry(env, *expiry);
+	if (reason == REASON_NONE)
+		reason = remove_entry(env, record_key(&key));
+	return reason;
+}
+
 /* Remove up to task->limit of the expired records, the oldest first. */
 static enum reason run_prune(struct lmdb_env *env, struct task *task)
 {
@@ -315,18 +335,10 @@ static enum reason run_prune(struct lmdb_env *env, struct task *task)
 		struct entry_key first;
 		enum reason reason = find_first(env, &first);
 
-		if (reason != REASON_NONE || first.n == 0)
+		if (reason != REASON_NONE || first.n == 0 ||
+			get_number(first.bytes + 1) > task->now_s)
 			return reason;
-		struct store_key key = key_of_expiry(&first);
-		int64_t expires_s = get_number(first.bytes + 1);
-
-		if (expires_s > task->now_s)
-			return REASON_NONE;
-		reason = raise_floor(env, key.bytes[0], expires_s);
-		if (reason == REASON_NONE)
-			reason = remove_entry(env, first);
-		if (reason == REASON_NONE)
-			reason = remove_entry(env, record_key(&key));
+		reason = remove_record(env, &first);
 		if (reason != REASON_NONE)
 			return reason;
 		task->changed = true;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #define DAY_S INT64_C(86400)
+#define DAY_MS (1000 * DAY_S)
 
 struct date {
 	int64_t year, month, day;
@@ -137,9 +138,10 @@ int64_t clock_steady_us(void)
 
 void clock_format(struct buf *buf, int64_t wall_ms, bool with_ms)
 {
-	int64_t wall_s = wall_ms / 1000;
-	int64_t day_s = wall_s % DAY_S;
-	struct date date = date_from_days(wall_s / DAY_S);
+	/* Also before 1970 the day begins at midnight. */
+	int64_t day_ms = (wall_ms % DAY_MS + DAY_MS) % DAY_MS;
+	int64_t day_s = day_ms / 1000;
+	struct date date = date_from_days((wall_ms - day_ms) / DAY_MS);
 
 	buf_padded(buf, date.year, 4);
 	buf_char(buf, '-');
@@ -154,7 +156,7 @@ void clock_format(struct buf *buf, int64_t wall_ms, bool with_ms)
 	buf_padded(buf, day_s % 60, 2);
 	if (with_ms) {
 		buf_char(buf, '.');
-		buf_padded(buf, wall_ms % 1000, 3);
+		buf_padded(buf, day_ms % 1000, 3);
 	}
 	buf_char(buf, 'Z');
 }

@@ -665,6 +665,44 @@ static void test_strange_entries(void **state)
 	check_end();
 }
 
+/*
+ * The order of expiry names a record at another time than the record itself: who believed it
+ * would remove a record that is alive, and what was used once could be used again.
+ */
+static void test_wrong_order(void **state)
+{
+	unsigned char bytes[9 + STORE_KEY_SIZE] = { 1, 0x80 };
+	struct store_key record = key_of(STORE_REPLAY, 1);
+	bool answer;
+	int64_t removed;
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	(void)state;
+	write_table("\0\377", 2, 1);
+	/* Ten seconds after the epoch. */
+	bytes[8] = 10;
+	memcpy(bytes + 9, record.bytes, STORE_KEY_SIZE);
+	MDB_val key = { sizeof(bytes), bytes }, value = { 0, bytes };
+
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_open(env, store_path, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+	assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+	struct store *store = open_store();
+
+	CHECK_REASON(add(store, STORE_REPLAY, 1, LATER_S, NOW_S, &answer), REASON_STORE_DAMAGED,
+		"the same record");
+	CHECK(!answer, "the same record");
+	CHECK_REASON(store_prune(store, NOW_S, &removed), REASON_STORE_DAMAGED, "no record");
+	store_free(store);
+	check_end();
+}
+
 static void cut(const char *name, off_t size)
 {
 	assert_int_equal(truncate(file_of(name), size), 0);
@@ -1452,6 +1490,7 @@ int main(void)
 		TEST(test_rights),
 		TEST(test_format),
 		TEST(test_strange_entries),
+		TEST(test_wrong_order),
 		TEST(test_damaged),
 		TEST(test_damaged_in_use),
 		TEST(test_mended),
