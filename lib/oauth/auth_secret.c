@@ -106,13 +106,18 @@ static bool has_failed(const struct reading *reading)
 	return reason_info(reading->reason)->status == 401;
 }
 
-/* What was checked and has failed is what counts, unless it was of nobody. */
+/*
+ * What was checked and has failed is what counts, unless it was of nobody.  Also of nobody if
+ * the second was refused unseen (429): else that would tell that the first is not there.
+ */
 static bool second_counts(const struct reading *first, const struct reading *second)
 {
+	const int status = reason_info(second->reason)->status;
+
 	if (second->reason == REASON_NONE || second->reason == REASON_HASH_AWAITED ||
-		reason_info(second->reason)->status == 503)
+		status == 503)
 		return true;
-	return first->reason == REASON_CLIENT_UNKNOWN && second->reason != REASON_HASH_BUSY;
+	return first->reason == REASON_CLIENT_UNKNOWN && status != 429;
 }
 
 /*

@@ -390,6 +390,28 @@ static void test_basic(void **state)
 #define BASIC_AS(base64) "HTTP_AUTHORIZATION=Basic " base64
 #define GUESS BASIC_AS("Zmlyc3QlMkRjbGllbnQ6Z3Vlc3M=") /* first%2Dclient:guess */
 
+#define STRANGER BASIC_AS("bm8lMkRvbmU6Z3Vlc3M=") /* no%2Done:guess */
+
+/* The other reading's name is throttled: that tells as little of a client that does not exist
+ * as of one that does, below. */
+static void test_basic_other_name_of_nobody(void **state)
+{
+	struct ask guess = { .body = TEXT(GRANT), .more = { STRANGER } };
+
+	(void)state;
+	fixture.snapshot->throttle.address_failures = 100;
+	fail_times(3, BAD_AS("no%252Done"), NULL, REASON_CLIENT_UNKNOWN);
+	for (unsigned i = 1; i <= 3; i++) {
+		ask_send(&guess);
+		ask_check_error(REASON_CLIENT_UNKNOWN, "told");
+		CHECK_TEXT(audit.client_id, STR("no-one"), "who");
+	}
+	looked = 0;
+	ask_send(&guess);
+	check_throttled(WINDOW_S, "then it is throttled, too");
+	check_end();
+}
+
 /* The other reading's name is throttled: what was checked is counted, and never beyond 3. */
 static void test_basic_other_name(void **state)
 {
@@ -697,6 +719,7 @@ int main(void)
 		TEST(test_certificate),
 		TEST(test_certificate_beside),
 		TEST(test_basic),
+		TEST(test_basic_other_name_of_nobody),
 		TEST(test_basic_other_name),
 		TEST(test_nameless),
 		TEST(test_nameless_with_client),
