@@ -7,14 +7,11 @@ processors are busy; it is measured between the others, and each figure is told 
 The floor is a request that is refused at the very end (invalid_scope): all the work of a token
 but its claims, its signature and the length of the answer. Rounds take turns; figures are medians.
 """
-import argparse
-import os
 import sys
 
 import exact
 import fronts
 import load
-import processes
 import report
 import sites
 import start
@@ -293,13 +290,8 @@ def run(build, directory, options):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build", help="where the programs are (default: build)")
-    parser.add_argument("--seconds", type=int, default=2, help="of each load (default: 2)")
-    parser.add_argument("--rounds", type=int, default=3, help="of all loads (default: 3)")
+    parser = report.parser_of(__doc__, 2, "one round of 1 s, 10000 tokens", "result.json")
     parser.add_argument("--tokens", type=int, default=100000, help="for the memory (default: 100000)")
-    parser.add_argument("--short", action="store_true", help="one round of 1 s, 10000 tokens: to see that it works")
-    parser.add_argument("--show", metavar="FILE", help="measure nothing: print the tables of this result.json")
     options = parser.parse_args()
     if options.short:
         options.seconds, options.rounds, options.tokens = 1, 1, 10000
@@ -307,18 +299,7 @@ def parse():
 
 
 def main():
-    options = parse()
-    if options.show is not None:
-        show(report.load(options.show))
-        return
-    build = os.path.abspath(options.build)
-    with processes.directory_for_servers() as directory:
-        try:
-            result = run(build, directory, options)
-        except Failed as failure:
-            sys.exit(f"bench: {failure}")
-    report.save(result, f"{build}/bench/result.json")
-    show(result)
+    report.run_and_show("bench", "result.json", parse(), run, show)
 
 
 if __name__ == "__main__":

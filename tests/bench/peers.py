@@ -7,7 +7,6 @@ secret's SHA-256 hash, theirs compare plain text. Node.js runs in two ways: as o
 threads, and as a cluster of a process for each processor; goals are told by the faster. gunicorn has a process
 for each processor, of 4 threads. All are warm before they are measured.
 """
-import argparse
 import base64
 import json
 import os
@@ -20,7 +19,6 @@ import urllib.request
 
 import fronts
 import load
-import processes
 import report
 import sites
 from processes import Failed, cpu_ns, output_of, tool
@@ -272,13 +270,8 @@ def show(result):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build", help="where the programs are (default: build)")
-    parser.add_argument("--seconds", type=int, default=4, help="of each load (default: 4)")
-    parser.add_argument("--rounds", type=int, default=3, help="of all loads (default: 3)")
+    parser = report.parser_of(__doc__, 4, "one round of 1 s, hardly warm", "peers.json")
     parser.add_argument("--warm", type=int, default=8, help="seconds before the first (default: 8)")
-    parser.add_argument("--short", action="store_true", help="one round of 1 s, hardly warm: to see that it works")
-    parser.add_argument("--show", metavar="FILE", help="measure nothing: print the tables of this peers.json")
     options = parser.parse_args()
     if options.short:
         options.seconds, options.rounds, options.warm = 1, 1, 1
@@ -286,18 +279,7 @@ def parse():
 
 
 def main():
-    options = parse()
-    if options.show is not None:
-        show(report.load(options.show))
-        return
-    build = os.path.abspath(options.build)
-    with processes.directory_for_servers() as directory:
-        try:
-            result = run(build, directory, options)
-        except Failed as failure:
-            sys.exit(f"bench-peers: {failure}")
-    report.save(result, f"{build}/bench/peers.json")
-    show(result)
+    report.run_and_show("bench-peers", "peers.json", parse(), run, show)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Figures as tables and as JSON."""
+import argparse
 import dataclasses
 import json
 import os
 import platform
 import re
 import statistics
+import sys
 import time
 
-from processes import CAPABILITIES, output_of, read
+from processes import CAPABILITIES, Failed, directory_for_servers, output_of, read
 
 BUSY_LOAD = 0.5    # processes that ran before we began
 BUSY_SPREAD = 0.1  # of the unit, over the run
@@ -154,3 +156,29 @@ def save(result, path):
         json.dump(result, f, indent=1)
         f.write("\n")
     print(f"All figures are in {path}.\n")
+
+
+def parser_of(text, seconds, short, file):
+    """The options that both comparisons have."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", help="where the programs are (default: build)")
+    parser.add_argument("--seconds", type=int, default=seconds, help=f"of each load (default: {seconds})")
+    parser.add_argument("--rounds", type=int, default=3, help="of all loads (default: 3)")
+    parser.add_argument("--short", action="store_true", help=f"{short}: to see that it works")
+    parser.add_argument("--show", metavar="FILE", help=f"measure nothing: print the tables of this {file}")
+    return parser
+
+
+def run_and_show(program, file, options, run, show):
+    """Measure, keep the result as file beside the programs, and show it; or show a kept one."""
+    if options.show is not None:
+        show(load(options.show))
+        return
+    build = os.path.abspath(options.build)
+    with directory_for_servers() as directory:
+        try:
+            result = run(build, directory, options)
+        except Failed as failure:
+            sys.exit(f"{program}: {failure}")
+    save(result, f"{build}/bench/{file}")
+    show(result)
