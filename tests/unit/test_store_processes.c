@@ -325,6 +325,31 @@ static void await(int fd)
 	assert_int_equal(read(fd, &byte, 1), 1);
 }
 
+static pid_t begin_turns(bool (*child)(void))
+{
+	assert_int_equal(pipe2(turns.to_child, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(turns.to_parent, O_CLOEXEC), 0);
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(child() ? 0 : 1);
+	return pid;
+}
+
+/* The child has found all that it was to find. */
+static void end_turns(pid_t pid, const char *name)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	CHECK_NUMBER(status, 0, name);
+	for (unsigned i = 0; i < 2; i++) {
+		close(turns.to_child[i]);
+		close(turns.to_parent[i]);
+	}
+}
+
 /* Adds 1, and 3 when the directory has been replaced, and finds 2 and 4. */
 static bool other_process(void)
 {
@@ -352,16 +377,9 @@ static bool other_process(void)
 static void test_two(void **state)
 {
 	bool answer;
-	int status;
 
 	(void)state;
-	assert_int_equal(pipe2(turns.to_child, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(turns.to_parent, O_CLOEXEC), 0);
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(other_process() ? 0 : 1);
+	pid_t pid = begin_turns(other_process);
 	struct store *store = open_store();
 
 	for (unsigned i = 1; i <= 3; i += 2) {
@@ -382,13 +400,8 @@ static void test_two(void **state)
 		remove_tree(store_path);
 		assert_int_equal(mkdir(store_path, 0700), 0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	CHECK_NUMBER(status, 0, "the other process");
+	end_turns(pid, "the other process");
 	store_free(store);
-	for (unsigned i = 0; i < 2; i++) {
-		close(turns.to_child[i]);
-		close(turns.to_parent[i]);
-	}
 	check_end();
 }
 
@@ -416,16 +429,9 @@ static bool read_along(void)
 static void test_lock_removed(void **state)
 {
 	bool added;
-	int status;
 
 	(void)state;
-	assert_int_equal(pipe2(turns.to_child, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(turns.to_parent, O_CLOEXEC), 0);
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(read_along() ? 0 : 1);
+	pid_t pid = begin_turns(read_along);
 	struct store *store = open_store();
 
 	for (unsigned i = 0; i < LOCK_RECORDS; i++) {
@@ -436,13 +442,8 @@ static void test_lock_removed(void **state)
 		pass(turns.to_child[1]);
 		await(turns.to_parent[0]);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	CHECK_NUMBER(status, 0, "the reader");
+	end_turns(pid, "the reader");
 	store_free(store);
-	for (unsigned i = 0; i < 2; i++) {
-		close(turns.to_child[i]);
-		close(turns.to_parent[i]);
-	}
 	check_end();
 }
 
