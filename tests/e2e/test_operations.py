@@ -459,7 +459,7 @@ def test_rotation_by_signal(start, place, keys):
     server = start.listen().ready()
     (place / "log").rename(place / "log.1")
     server.popen.send_signal(signal.SIGHUP)
-    time.sleep(0.4)
+    time.sleep(0.8)
     size = (place / "log.1").stat().st_size
     for _ in range(20):
         check_token(server.token(), keys)
