@@ -887,7 +887,8 @@ STORE_CALLS = re.compile(r"^\d+ +(open|openat|openat2|creat|connect|socket|fsync
                          r"fcntl\(\d+, F_(?:OFD_)?SETLKW?)\b", re.M)
 # Of which there are more or fewer as it happens: looks at the files once a second, waiting, and memory.
 BY_CHANCE = {"stat", "lstat", "fstat", "newfstatat", "statx", "futex", "restart_syscall", "getpid", "poll",
-             "recvfrom", "epoll_wait", "epoll_ctl", "sched_yield", "rt_sigtimedwait", "read", "brk", "munmap", "madvise"}
+             "recvfrom", "epoll_wait", "epoll_ctl", "sched_yield", "rt_sigtimedwait", "read", "brk", "munmap",
+             "madvise"}
 
 
 def can_trace():
