@@ -142,6 +142,7 @@ class Front(Server):
         os.makedirs(f"{directory}/htdocs")
         self.program = shutil.copy(f"{build}/{PROGRAM}", directory)
         self.configuration = f"{directory}/conf/oauth2.yaml"
+        self.key = f"{directory}/conf/key.pem"
         configure(f"{directory}/conf", self.port)
         self.begin()
 

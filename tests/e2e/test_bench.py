@@ -110,7 +110,8 @@ def goals(errors, server):
                 for number in range(3):
                     bad = errors if name == server and number == 1 else 0
                     rows.add(key, {"rate": 1000, "p50_ms": 1, "p99_ms": 2, "p99_p50": 2, "program_u": 1,
-                                   "cpu_u": 1, "errors": bad})
+                                   "cpu_u": 1, "cpu_us": 2, "unit_us": 1, "sign_us": 1, "front_u": 1,
+                                   "front_us": 1, "floor_p50_ms": 1, "errors": bad})
     if errors is None:
         rows.fail((server, "token", 16))
     found = [*bench.goals_of_load(rows), *peers.goals(rows)]
@@ -118,6 +119,35 @@ def goals(errors, server):
 
 print(json.dumps(goals(json.loads(sys.argv[1]), sys.argv[2])))
 """
+
+
+LIMITS = """
+import json, os
+import bench, peers, report
+
+os.cpu_count = lambda: 2
+rows = report.Rows()
+rows.add((bench.KEPT, "token", 16), {"program_u": 1.1, "cpu_u": 1.4, "front_u": 0.25, "p99_p50": 2, "errors": 0})
+rows.add(("ES256", "token", 16), {"rate": 20000, "sign_us": 20, "errors": 0})
+rows.add(("ES256", "floor", 16), {"rate": 50000, "errors": 0})
+rows.add((peers.OURS, 16), {"rate": 900, "unit_us": 200, "front_us": 50, "errors": 0})
+rows.add((peers.OURS, 1), {"p50_ms": 1, "unit_us": 200, "floor_p50_ms": 0.1, "errors": 0})
+for name, cpu_us, p50_ms in (("Authlib", 500, 2), ("oidc-provider", 300, 2), ("oidc-provider, cluster", 275, 0.5),
+                             ("@node-oauth/oauth2-server", 400, 2), ("@node-oauth/oauth2-server, cluster", 400, 2)):
+    rows.add((name, 16), {"rate": 500, "cpu_us": cpu_us, "errors": 0})
+    rows.add((name, 1), {"p50_ms": p50_ms, "errors": 0})
+print(json.dumps({goal.text: goal.limit for goal in [*bench.goals_of_load(rows), *peers.goals(rows)]}))
+"""
+
+
+def test_limits():
+    """What a program would reach that does nothing but sign."""
+    limits = python(LIMITS)
+    for text, limit in (("processor time of all, nginx kept, 16 clients", 1.25), ("req/s, ES256 / floor", 2 / 3),
+                        ("req/s at 16 clients / Authlib", 2), ("req/s at 16 clients / oidc-provider", 1.1),
+                        ("p50 at one client / best of the others", 0.6)):
+        assert limits[text] == pytest.approx(limit), text
+    assert limits["processor time of all, lighttpd, 16 clients"] is None, "it was not measured"
 
 
 @pytest.mark.parametrize("server, count", [("nginx kept", 5), ("lighttpd", 1), ("ES256", 1), ("RSA 3072", 1),
