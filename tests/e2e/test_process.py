@@ -90,6 +90,13 @@ def place(keys):
         yield Path(name)
 
 
+def worker_count(command):
+    """How many a supervisor has, which this is if it is told to listen, or how many; else 0."""
+    if "--workers" in command:
+        return int(command[command.index("--workers") + 1])
+    return max(4, 2 * os.sysconf("SC_NPROCESSORS_ONLN")) if "--listen" in command else 0
+
+
 class Server:
     """A running oauth2.fcgi; its log is its standard error, in a file."""
 
@@ -97,6 +104,7 @@ class Server:
         self.place = place
         self.address = address
         self.log_file = place / "stderr"
+        self.worker_count = worker_count([str(argument) for argument in command])
         with open(self.log_file, "ab") as errors:
             self.popen = subprocess.Popen(command, stdout=errors, stderr=errors, **options)
 
@@ -121,6 +129,8 @@ class Server:
             except (ConnectionError, FileNotFoundError):
                 return False
         raw.wait_until(answers, START_S, "it answers")
+        # The first worker answers before the last is there.
+        raw.wait_until(lambda: len(self.children()) >= self.worker_count, START_S, "its workers are all there")
         return self
 
     def token(self, **more):
@@ -176,7 +186,7 @@ def wait_for_workers(server, count, gone=None):
     def complete():
         children = server.children()
         return len(children) == count and gone not in children and (children or True)
-    return raw.wait_until(complete, SECOND, f"there are {count} workers")
+    return raw.wait_until(complete, SECOND + SLACK_S, f"there are {count} workers")
 
 
 def free_port(host="127.0.0.1"):
