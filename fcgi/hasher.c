@@ -97,16 +97,32 @@ static void be_child(const struct credential_work *work, int fd, pid_t parent)
 	_exit(told ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* It has written all that it ever will, or is not to. */
+static void end_child(struct hasher *hasher)
+{
+	if (hasher->child == 0)
+		return;
+	close(hasher->fd);
+	kill(hasher->child, SIGKILL);
+	waitpid(hasher->child, NULL, 0);
+	hasher->child = 0;
+	hasher->fd = -1;
+}
+
 /*
  * As long as the child has copies of the worker's descriptors, those that the worker closes
  * stay open, and known to its epoll.  So it is waited for; if it dies, hasher_collect will see
- * that.
+ * that.  false: its first byte could not be read; it must not be taken for one of the verdict.
  */
-static void await_begin(int fd)
+static bool await_begin(int fd)
 {
 	char byte;
+	ssize_t n;
 
-	(void)!read(fd, &byte, sizeof(byte));
+	do
+		n = read(fd, &byte, sizeof(byte));
+	while (n < 0 && errno == EINTR);
+	return n >= 0;
 }
 
 /* false: there cannot be a child; errno says why. */
@@ -129,10 +145,14 @@ static bool start_child(struct hasher *hasher, const struct credential_work *wor
 		errno = error;
 		return false;
 	}
-	await_begin(fds[0]);
 	hasher->child = pid;
 	hasher->fd = fds[0];
-	return true;
+	if (await_begin(fds[0]))
+		return true;
+	error = errno;
+	end_child(hasher);
+	errno = error;
+	return false;
 }
 
 static void note(struct hasher *hasher, const unsigned char *id)
@@ -203,18 +223,6 @@ static enum reason run(
 	}
 	note(hasher, id);
 	return REASON_HASH_AWAITED;
-}
-
-/* It has written all that it ever will, or is not to. */
-static void end_child(struct hasher *hasher)
-{
-	if (hasher->child == 0)
-		return;
-	close(hasher->fd);
-	kill(hasher->child, SIGKILL);
-	waitpid(hasher->child, NULL, 0);
-	hasher->child = 0;
-	hasher->fd = -1;
 }
 
 struct hasher *hasher_new(

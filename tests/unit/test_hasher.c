@@ -16,6 +16,7 @@ static struct hasher *hasher;
 static struct client *client;
 static bool can_fork;
 static unsigned forks;
+static int read_error; /* the next read fails by it, once; 0: none does */
 
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
@@ -26,6 +27,18 @@ pid_t __wrap_fork(void)
 	if (can_fork)
 		return __real_fork();
 	errno = EAGAIN;
+	return -1;
+}
+
+ssize_t __real_read(int fd, void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n);
+
+ssize_t __wrap_read(int fd, void *p, size_t n)
+{
+	if (read_error == 0)
+		return __real_read(fd, p, n);
+	errno = read_error;
+	read_error = 0;
 	return -1;
 }
 
@@ -157,11 +170,29 @@ static void test_learned(void **state)
 	check_end();
 }
 
+/* What a child says must not be taken for what it says next: that is the verdict. */
+static void test_unread_begin(void **state)
+{
+	const struct hasher_turn turn = { .may_start = true, .may_wait = true };
+
+	(void)state;
+	read_error = EIO;
+	CHECK_REASON(ask("wrong", turn), REASON_HASH_AWAITED, "it waits");
+	CHECK_NUMBER(hasher_fd(hasher), -1, "no child that nobody understands");
+	CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "it is gone");
+	usleep((useconds_t)FORK_PAUSE_US);
+	CHECK_REASON(ask_twice("wrong"), REASON_SECRET_WRONG, "still wrong");
+	read_error = EINTR;
+	CHECK_REASON(ask_twice("wrong too"), REASON_SECRET_WRONG, "read again");
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_child, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_learned, open_fixture, close_fixture),
+		cmocka_unit_test_setup_teardown(test_unread_begin, open_fixture, close_fixture),
 	};
 
 	return cmocka_run_group_tests_name("hasher", tests, NULL, NULL);
