@@ -8,8 +8,16 @@
 #   make vectors     VECTORS=DIR: verify all of Project Wycheproof's JSON web signatures and keys
 #   make fuzz FUZZ_S=60    each fuzz target (tests/fuzz) for so many seconds, or FUZZ='form jws' alone;
 #                      make fuzz-merge: keep the inputs of these runs that reach more
-#   make coverage      the unit tests, and what of lib/ they run (at least 90 % of the lines)
+#   make test-faults   25 faults, what is expected of each, and what was seen: a table, in minutes
+#   make bad-inputs    thousands of bad requests through six fronts, each with its right answer; VECTORS=DIR: more
+#   make canaries      marks in every secret, key and token: where they are found, which is nowhere
+#   make timing        does the time of a refusal tell who is a client, or how much of a secret is right?
+#   make torture       let each call fail in turn, in whole programs; SCENARIO='token, Basic': these alone
+#   make coverage      what of lib/ the unit tests run (at least 95 % of the lines, 90 % of the branches)
 #   make lint          style, layers, manuals, static analysis
+#   make hardening     what makes a fault harder to use: linker, compiler, rights, system calls
+#   make soak SOAK_S=1800  mixed load on all web servers, a fifth of it hostile, for so many seconds
+#   make races         one acceptance each, nothing lost, nobody starved: processes, kills, restarts
 #   make bench         tokens a second and what each costs; make bench-peers: beside other servers
 #   make install       DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc DOCDIR=; make uninstall. Without root:
 #                      PREFIX=$HOME/oauth2-fcgi, its configuration is then below PREFIX/etc
@@ -29,7 +37,8 @@ SYSCONFDIR ?= $(or $(sysconfdir),$(if $(filter /usr /usr/local,$(PREFIX)),/etc,$
 DOCDIR     ?= $(or $(docdir),$(PREFIX)/share/doc/oauth2-fcgi)
 PKG_CONFIG ?= pkg-config
 PKGS       := libcrypto jansson yaml-0.1 lmdb hiredis
-# What oauth2-admin alone is linked with.
+# What oauth2.fcgi and what oauth2-admin alone are linked with.
+FCGI_PKGS  := libseccomp
 ADMIN_PKGS := libcurl
 CFLAGS     ?= -O2 -g
 PORT       ?= 8080
@@ -37,6 +46,10 @@ PORT       ?= 8080
 FUZZ_S     ?= 60
 FUZZ       ?= $(FUZZERS)
 FUZZ_ENGINE ?= -fsanitize=fuzzer
+# How long the soak lasts.
+SOAK_S     ?= 1800
+# Of the calls only each so manieth fails.
+TORTURE_STEP ?= 1
 # What of the end-to-end tests is run.
 E2E        ?= tests/e2e
 PYTHON     := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
@@ -57,8 +70,9 @@ INSTR      := --coverage -O0
 endif
 
 # pkg-config is asked once, and only when something is compiled: `make deps all` may install it.
-PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(ADMIN_PKGS)))$(PKG_CFLAGS)
+PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(FCGI_PKGS) $(ADMIN_PKGS)))$(PKG_CFLAGS)
 PKG_LIBS    = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
+FCGI_LIBS   = $(eval FCGI_LIBS := $(shell $(PKG_CONFIG) --libs $(FCGI_PKGS)))$(FCGI_LIBS)
 ADMIN_LIBS  = $(eval ADMIN_LIBS := $(shell $(PKG_CONFIG) --libs $(ADMIN_PKGS)))$(ADMIN_LIBS)
 BASE_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -Ilib
 # Hidden symbols: a function of ours must not replace one that a library calls by the same name.
@@ -87,20 +101,21 @@ remember    = printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(
 # Goals that all others wait for, also with -j; and the groups of packages that deps is for.
 FIRST      := $(filter deps clean,$(MAKECMDGOALS))
 NEEDS      := build run \
-              $(if $(filter test unit vectors coverage valgrind deb-test,$(MAKECMDGOALS)),test) \
+              $(if $(filter test test-faults unit vectors coverage valgrind deb-test,$(MAKECMDGOALS)),test) \
+              $(if $(filter torture soak races bad-inputs hardening canaries timing,$(MAKECMDGOALS)),test) \
               $(if $(filter deb deb-test,$(MAKECMDGOALS)),deb) \
               $(if $(filter bench bench-peers,$(MAKECMDGOALS)),bench) \
               $(if $(filter fuzz fuzz-merge,$(MAKECMDGOALS)),fuzz) \
               $(filter valgrind lint bench-peers,$(MAKECMDGOALS))
 
-.PHONY: all deps run test unit vectors valgrind coverage lint fuzz fuzz-merge fuzzers bench bench-peers install uninstall deb deb-test \
+.PHONY: all deps run test test-faults unit vectors bad-inputs valgrind coverage lint hardening fuzz fuzz-merge fuzzers bench bench-peers soak races canaries timing torture torture-short install uninstall deb deb-test \
         dist clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/oauth2.fcgi $(B)/oauth2-admin
 
 $(B)/oauth2.fcgi: $(FCGI_OBJS) $(LIB) $(B)/flags $(B)/sources
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FCGI_OBJS) $(LIB) $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FCGI_OBJS) $(LIB) $(LIBS) $(FCGI_LIBS)
 	@echo $@
 
 $(B)/oauth2-admin: $(ADMIN_OBJS) $(LIB) $(B)/flags $(B)/sources
@@ -143,8 +158,8 @@ $(REPLAYS): $(B)/tests/fuzz_%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/repla
 $(B)/flags: FORCE | $(FIRST)
 	@mkdir -p $(@D) && test -w $(@D) || \
 		{ echo "make: no right to write in $(@D); take another directory: make B=/tmp/oauth2-fcgi" >&2; exit 1; }
-	@command -v $(firstword $(CC)) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) $(ADMIN_PKGS) || \
-		{ echo "make: $(firstword $(CC)), pkg-config or one of $(PKGS) $(ADMIN_PKGS) is missing; type: make deps" >&2; exit 1; }
+	@command -v $(firstword $(CC)) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) '$(FCGI_PKGS) >= 2.5' $(ADMIN_PKGS) || \
+		{ echo "make: $(firstword $(CC)), pkg-config or one of $(PKGS) $(FCGI_PKGS) $(ADMIN_PKGS) is missing; type: make deps" >&2; exit 1; }
 	@$(call remember,$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(if $(STATIC_CRYPTO),static libcrypto))
 
 $(B)/sources: FORCE $(B)/flags | $(FIRST)
@@ -156,23 +171,34 @@ deps: | $(filter clean,$(FIRST))
 run: all | $(FIRST)
 	@sh etc/make/run.sh $(B) $(PORT)
 
+# Not under sanitizers, which have their own memory allocation, nor for the coverage of lib/.
 unit: $(TESTS) $(REPLAYS)
 	@sh tests/unit.sh $(TESTS) $(REPLAYS)
+
+torture-short: all $(B)/torture/shim.so
+	@$(PYTHON) tests/torture/torture.py --build $(B) --short
 
 MEMCHECK    = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
               --errors-for-leak-kinds=definite
 
+# It lacks seccomp(2).
 valgrind: all $(TESTS)
-	@UNDER='$(MEMCHECK)' sh tests/unit.sh $(TESTS)
+	@UNDER='$(MEMCHECK)' sh tests/unit.sh $(filter-out %/test_sandbox,$(TESTS))
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e/test_cases.py --build $(B) \
 		--under '$(MEMCHECK) --log-file=%d/%p.memory'
 
 test: all unit
 	$(PYTHON) -m pytest -q -p no:cacheprovider $(E2E) --build $(B)
 
+test-faults: all $(TESTS) $(B)/torture/shim.so
+	@$(PYTHON) tests/reliability/faults.py --build $(B)
+
 vectors: $(B)/tests/vectors
 	@test -n '$(VECTORS)' || { echo "make: say where the vectors are: make vectors VECTORS=DIR" >&2; exit 1; }
 	@$(B)/tests/vectors $(call quote,$(VECTORS))
+
+bad-inputs: all | $(FIRST)
+	@$(PYTHON) tests/reliability/bad_inputs.py --build $(B) $(if $(VECTORS),--vectors $(call quote,$(VECTORS)))
 
 fuzzers: $(FUZZ:%=$(B)/tests/fuzz_%)
 
@@ -180,13 +206,42 @@ fuzz fuzz-merge: | $(FIRST)
 	@$(MAKE) --no-print-directory B=$(B)/fuzz CC=clang FUZZING=1 FUZZ=$(call quote,$(FUZZ)) fuzzers
 	@sh tests/fuzz/$@.sh $(B)/fuzz $(FUZZ_S) $(FUZZ)
 
+# What is preloaded to let calls fail, and keeps account of memory; never under a sanitizer.
+$(B)/torture/shim.so: $(wildcard tests/torture/*.[ch]) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $(filter %.c,$^)
+
+torture: all $(B)/torture/shim.so | $(FIRST)
+	@$(PYTHON) tests/torture/torture.py --build $(B) --step $(TORTURE_STEP) --scenario $(call quote,$(SCENARIO))
+
 coverage: | $(FIRST)
 	@find $(B)/cov -name '*.gcda' -delete 2>/dev/null || true
 	@$(MAKE) --no-print-directory B=$(B)/cov COV=1 unit
-	@sh tests/coverage.sh $(B)/cov 90
+	@$(PYTHON) tests/coverage.py $(B)/cov
+
+hardening: all $(B)/tests/test_sandbox $(B)/tests/test_file
+	@BUILD=$(B) sh tests/check/hardening.sh table
+	@sh tests/unit.sh $(B)/tests/test_sandbox $(B)/tests/test_file
+	$(PYTHON) -m pytest -v --tb=short -p no:cacheprovider tests/e2e/test_hardening.py --build $(B)
 
 lint: all
 	@sh tests/check/all.sh $(B) $(call quote,$(BASE_CFLAGS) $(PKG_CFLAGS))
+
+soak: all | $(FIRST)
+	@$(PYTHON) tests/reliability/soak.py --build $(B) --seconds $(SOAK_S)
+
+races: all | $(FIRST)
+	@$(PYTHON) tests/reliability/races.py --build $(B)
+
+canaries: all | $(FIRST)
+	@$(PYTHON) tests/reliability/canaries.py --build $(B)
+
+timing: $(B)/tests/timing | $(FIRST)
+	@$(B)/tests/timing
+
+$(B)/tests/timing: $(B)/obj/tests/reliability/timing.o $(B)/fcgi.a $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/fcgi.a $(LIB) $(LIBS) $(FCGI_LIBS) -lm
 
 bench: all $(B)/bench/unit | $(FIRST)
 	@$(PYTHON) tests/bench/bench.py --build $(B) $(if $(SHORT),--short)

@@ -293,6 +293,7 @@ struct str exchange_answer(
 void exchange_forget(struct exchange *exchange)
 {
 	arena_reset(exchange->arena);
+	secret_wipe_stack();
 }
 
 void exchange_tick(struct exchange *exchange)

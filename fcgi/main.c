@@ -4,12 +4,15 @@
 #include "arguments.h"
 #include "cgi_io.h"
 #include "options.h"
+#include "sandbox.h"
 #include "supervisor.h"
 #include "util/openssl.h"
+#include "util/wiped.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -62,9 +65,11 @@ static void tune_memory(void)
 	/* Set, it stays: what an old configuration took in large pieces goes back at once. */
 	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 #endif
+	json_set_alloc_funcs(malloc, wiped_free);
 }
 
-/* No core with keys in it, no file that others may read, no death by a peer that is gone. */
+/* No core with keys in it, no file that others may read, no death by a peer that is gone, no
+ * rights by a program with more of them. */
 static void harden(void)
 {
 	const struct rlimit no_core = { 0 };
@@ -78,10 +83,24 @@ static void harden(void)
 	signal(SIGCHLD, SIG_DFL);
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILE_LIMIT) {
 		files.rlim_cur = files.rlim_max < FILE_LIMIT ? files.rlim_max : FILE_LIMIT;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+}
+
+/* One that comes while we start is acted upon by whoever reads signals later. */
+static void hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
 static struct str cgi_query(void)
@@ -129,7 +148,10 @@ static enum reason get_listener(
 {
 	if (options->listen.socket_len > 0)
 		return listener_open(&options->listen, options->socket_mode, listener, problem);
-	listener_adopt(listener_is_one(STDIN_FILENO) ? STDIN_FILENO : PASSED_FD, listener);
+	/* choose_mode has seen that one of them is a socket. */
+	bool is_passed = sockets_are_passed() && !listener_is_one(STDIN_FILENO);
+
+	listener_adopt(is_passed ? PASSED_FD : STDIN_FILENO, listener);
 	return REASON_NONE;
 }
 
@@ -143,25 +165,45 @@ static size_t worker_count(const struct options *options)
 	return count < WORKERS_MIN ? WORKERS_MIN : count;
 }
 
-static int serve_fastcgi(const struct options *options, enum mode mode, struct reload *reload,
-	struct buf *problem)
+static enum reason run_alone(
+	struct listener *listener, struct reload *reload, const struct sandbox *sandbox)
 {
-	struct listener listener = { .fd = -1 };
 	struct hash_gate alone = hash_gate_alone();
 
-	tune_memory();
-	openssl_start(false);
-	enum reason reason = reload_start(reload, problem);
+	sandbox_enter(sandbox, reload_log(reload));
+	return worker_run(listener, reload, &alone);
+}
 
+static enum reason run_fastcgi(const struct options *options, enum mode mode,
+	struct reload *reload, const struct sandbox *sandbox, struct buf *problem)
+{
+	struct listener listener = { .fd = -1 };
+	enum reason reason = openssl_start(OPENSSL_ANSWERS);
+
+	if (reason == REASON_NONE)
+		reason = reload_start(reload, problem);
 	if (reason == REASON_NONE)
 		reason = get_listener(options, &listener, problem);
 	if (reason == REASON_NONE) {
 		reload_announce(reload);
-		reason = mode == MODE_ONE
-				 ? worker_run(&listener, reload, &alone)
-				 : supervisor_run(&listener, worker_count(options), reload);
+		sandbox_announce(sandbox, reload_log(reload));
+		reason = mode == MODE_ONE ? run_alone(&listener, reload, sandbox)
+					  : supervisor_run(&listener, worker_count(options),
+						    reload, sandbox);
 	}
 	listener_close(&listener);
+	return reason;
+}
+
+static int serve_fastcgi(const struct options *options, enum mode mode, struct reload *reload,
+	struct buf *problem)
+{
+	hold_signals();
+	tune_memory();
+	struct sandbox sandbox = sandbox_make();
+	enum reason reason = run_fastcgi(options, mode, reload, &sandbox, problem);
+
+	sandbox_free(&sandbox);
 	if (reason == REASON_NONE)
 		return STATUS_DONE;
 	if (problem->n == 0)
@@ -171,8 +213,13 @@ static int serve_fastcgi(const struct options *options, enum mode mode, struct r
 
 static int serve_cgi(struct reload *reload, struct buf *problem)
 {
-	openssl_start(true);
-	return cgi_io_serve(reload, problem) == REASON_NONE ? STATUS_DONE : STATUS_FAILED;
+	enum reason reason = openssl_start(OPENSSL_ONE_ANSWER);
+
+	if (reason == REASON_NONE)
+		return cgi_io_serve(reload, problem) == REASON_NONE ? STATUS_DONE
+								    : STATUS_FAILED;
+	buf_text(problem, reason_info(reason)->name);
+	return STATUS_FAILED;
 }
 
 static int serve(const struct options *options, struct buf *problem)
@@ -202,11 +249,17 @@ static int serve(const struct options *options, struct buf *problem)
 	return status;
 }
 
-static int print(const struct buf *text)
+/* What could not be done is left in the text. */
+static int print(struct buf *text)
 {
-	return fwrite(text->p, 1, text->n, stdout) == text->n && fflush(stdout) == 0
-		       ? STATUS_DONE
-		       : STATUS_FAILED;
+	bool good = fwrite(text->p, 1, text->n, stdout) == text->n && fflush(stdout) == 0;
+
+	text->n = 0;
+	if (good)
+		return STATUS_DONE;
+	buf_text(text, "oauth2.fcgi: standard output cannot be written: ");
+	buf_text(text, strerror(errno));
+	return STATUS_FAILED;
 }
 
 static int run(int argc, char **argv, struct buf *text)
@@ -226,10 +279,7 @@ static int run(int argc, char **argv, struct buf *text)
 		options_usage(text);
 	else
 		buf_text(text, "oauth2.fcgi " VERSION "\n");
-	int status = print(text);
-
-	text->n = 0;
-	return status;
+	return print(text);
 }
 
 int main(int argc, char **argv)

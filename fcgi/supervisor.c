@@ -25,6 +25,7 @@ struct slot {
 struct supervisor {
 	struct listener *listener;
 	struct reload *reload;
+	const struct sandbox *sandbox;
 	struct hash_gate gate;
 	struct quota loading; /* its own loads count, too */
 	struct slot *slots;
@@ -54,6 +55,7 @@ static void be_worker(struct supervisor *supervisor, pid_t parent)
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 		exit(EXIT_FAILURE);
 	reload_be_quiet(supervisor->reload);
+	sandbox_enter(supervisor->sandbox, reload_log(supervisor->reload));
 	enum reason reason = worker_run(
 		supervisor->listener, supervisor->reload, &supervisor->gate);
 
@@ -214,11 +216,13 @@ static bool block_signals(sigset_t *signals)
 	return sigprocmask(SIG_BLOCK, signals, NULL) == 0;
 }
 
-enum reason supervisor_run(struct listener *listener, size_t workers, struct reload *reload)
+enum reason supervisor_run(struct listener *listener, size_t workers, struct reload *reload,
+	const struct sandbox *sandbox)
 {
 	struct supervisor supervisor = {
 		.listener = listener,
 		.reload = reload,
+		.sandbox = sandbox,
 		.slots = calloc(workers, sizeof(struct slot)),
 		.slot_count = workers,
 	};

@@ -5,6 +5,7 @@
 
 #include "listener.h"
 #include "reload.h"
+#include "sandbox.h"
 
 /*
  * supervisor_run - fork workers, replace those that end, pass signals on.
@@ -17,11 +18,12 @@
  * listener  borrowed; retired when it stops
  * workers   how many, at least one
  * reload    started; borrowed
+ * sandbox   what its workers are put into; borrowed
  *
  * Returns REASON_NONE when it was told to stop and all workers have ended;
  * REASON_MEMORY, REASON_INTERNAL if it cannot start.
  */
-NODISCARD enum reason supervisor_run(
-	struct listener *listener, size_t workers, struct reload *reload);
+NODISCARD enum reason supervisor_run(struct listener *listener, size_t workers,
+	struct reload *reload, const struct sandbox *sandbox);
 
 #endif

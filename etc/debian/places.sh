@@ -45,7 +45,7 @@ change "$dest/$nginx" \
     '$d' \
     's|^    ||' \
     's|fastcgi_pass oauth2_fcgi;|fastcgi_pass unix:/run/oauth2-fcgi/oauth2.sock;|' \
-    '/^fastcgi_keep_conn on;/d' \
+    '/^fastcgi_keep_conn on;/,/^fastcgi_next_upstream/d' \
     '1s|^$|# oauth2-fcgi behind nginx: include this in a server block that has TLS:\
 #     include snippets/oauth2-fcgi.conf;\
 # For client certificates and connections that stay open, see nginx.conf in\

@@ -16,6 +16,7 @@ build    libyaml-dev           library yaml-0.1          libyaml, with headers
 build    libjansson-dev        library jansson           jansson, with headers
 build    liblmdb-dev           library lmdb              LMDB, with headers
 build    libhiredis-dev        library hiredis           hiredis 0.14 or later, with headers
+build    libseccomp-dev        library libseccomp        libseccomp 2.5 or later, with headers
 build    libcurl4-openssl-dev  library libcurl         libcurl, with headers
 build    libcrypt-dev          header crypt.h            libxcrypt (crypt_r with yescrypt), with headers
 run      lighttpd              command lighttpd          lighttpd

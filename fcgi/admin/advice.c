@@ -28,7 +28,7 @@ static const struct {
  */
 #define PROXY_PASS(path)                                                                     \
 	"ProxyPass \"" path "\" \"unix:/run/oauth2-fcgi/oauth2.sock|fcgi://oauth2-fcgi" path \
-	"\" enablereuse=on"
+	"\""
 #define APACHE_SITE "sites-available/default-ssl.conf"
 #define NGINX_SITE "sites-available/default"
 #define LIGHTTPD_SITE "conf-available/10-ssl.conf"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* explain: what a token request would get, and which lines of the configuration decide it. */
+#include "jose/json.h"
 #include "options.h"
 #include "output.h"
 #include "request.h"
@@ -232,12 +233,22 @@ static void tell_decisions(struct explanation *e)
 	explain_claims(e);
 }
 
-static void print_json_text(const char *heading, struct str text)
+/* NULL: out of memory, since the text is ours. */
+static json_t *read_own(struct str text)
 {
-	json_t *json = json_loadb(text.p, text.n, 0, NULL);
+	bool has_memory;
 
-	output_json(heading, json);
+	return json_load(text, 0, NULL, &has_memory);
+}
+
+static int print_json_text(const char *heading, struct str text)
+{
+	json_t *json = read_own(text);
+	int status = json == NULL ? output_reason(heading, REASON_MEMORY)
+				  : output_json(heading, json);
+
 	json_decref(json);
+	return status;
 }
 
 static int tell_grant(struct explanation *e, struct str body)
@@ -247,17 +258,19 @@ static int tell_grant(struct explanation *e, struct str body)
 		tell_decisions(e);
 		return output_result(
 			json_pack("{s:i, s:o, s:o, s:o, s:o}", "status", 200, "response",
-				json_loadb(body.p, body.n, 0, NULL), "header",
-				json_loadb(e->token.header.p, e->token.header.n, 0, NULL),
-				"claims",
-				json_loadb(e->token.claims.p, e->token.claims.n, 0, NULL),
-				"decided_by", e->decisions),
+				read_own(body), "header", read_own(e->token.header), "claims",
+				read_own(e->token.claims), "decided_by", e->decisions),
 			STATUS_DONE);
 	}
 	puts("status: 200");
-	print_json_text("response", body);
-	print_json_text("header", e->token.header);
-	print_json_text("claims", e->token.claims);
+	int status = print_json_text("response", body);
+
+	if (status == STATUS_DONE)
+		status = print_json_text("header", e->token.header);
+	if (status == STATUS_DONE)
+		status = print_json_text("claims", e->token.claims);
+	if (status != STATUS_DONE)
+		return status;
 	puts("decided by:");
 	tell_decisions(e);
 	return STATUS_DONE;
@@ -429,8 +442,11 @@ static int explain_refusal(struct explanation *e, enum reason reason)
 	if (e->admin->json)
 		return output_result(pack_refusal(e, reason, body), STATUS_FAILED);
 	printf("status: %d\n", info->status);
-	output_json("response", body);
+	int status = output_json("response", body);
+
 	json_decref(body);
+	if (status != STATUS_DONE)
+		return status;
 	printf("refused: %s", info->name);
 	if (culprit(e, reason).n > 0) {
 		printf(": ");

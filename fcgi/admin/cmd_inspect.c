@@ -223,24 +223,31 @@ static void print_claims_verdict(const struct inspection *inspection)
 	puts(is_valid(inspection) ? "valid" : "");
 }
 
-static void print_parts(const struct inspection *inspection, bool verified)
+static int print_parts(const struct inspection *inspection, bool verified)
 {
-	output_json(verified ? "header" : "header (unverified)", inspection->header);
-	output_json(verified ? "claims" : "claims (unverified)", inspection->claims);
+	int status = output_json(
+		verified ? "header" : "header (unverified)", inspection->header);
+
+	if (status == STATUS_DONE)
+		status = output_json(
+			verified ? "claims" : "claims (unverified)", inspection->claims);
 	if (inspection->claims == NULL)
-		return;
+		return status;
 	puts(verified ? "times:" : "times (unverified):");
 	for (size_t i = 0; i < sizeof(time_claims) / sizeof(time_claims[0]); i++)
 		print_time(inspection, &time_claims[i]);
+	return status;
 }
 
-static void print_inspection(const struct inspection *inspection)
+static int print_inspection(const struct inspection *inspection)
 {
-	print_parts(inspection, inspection->reason == REASON_NONE);
+	int status = print_parts(inspection, inspection->reason == REASON_NONE);
+
 	if (inspection->reason == REASON_NONE)
 		print_claims_verdict(inspection);
 	else
 		printf("verdict: not valid: %s\n", reason_info(inspection->reason)->name);
+	return status;
 }
 
 static json_t *pack_times(const struct inspection *inspection)
@@ -302,8 +309,8 @@ static int inspect(struct inspection *inspection)
 
 	if (inspection->admin->json)
 		status = output_result(pack_inspection(inspection), status);
-	else
-		print_inspection(inspection);
+	else if (print_inspection(inspection) != STATUS_DONE)
+		status = STATUS_FAILED;
 	json_decref(inspection->header);
 	json_decref(inspection->claims);
 	return status;

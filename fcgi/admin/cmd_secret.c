@@ -56,6 +56,33 @@ static int check_and_hash(const struct admin *admin, const struct buf *line)
 	return print_hash(admin, buf_view(line));
 }
 
+static bool is_option(struct str name)
+{
+	static const struct str names[] = { STR_CONST("-c"), STR_CONST("--config"),
+		STR_CONST("--generate"), STR_CONST("--help"), STR_CONST("--json") };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (str_eq(names[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* Whatever is no option is a secret, most likely: no message must show it. */
+static bool has_secret(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		struct str rest = str_of(argv[i]), name;
+		bool has_value = str_cut(&rest, '=', &name);
+
+		if (!is_option(name))
+			return true;
+		if (!has_value && (str_eq(name, STR("-c")) || str_eq(name, STR("--config"))))
+			i++;
+	}
+	return false;
+}
+
 int cmd_hash_secret(struct admin *admin, int argc, char **argv)
 {
 	int status;
@@ -68,6 +95,9 @@ int cmd_hash_secret(struct admin *admin, int argc, char **argv)
 		OPTION_JSON(admin),
 	};
 
+	if (has_secret(argc, argv))
+		return output_misuse(admin, "the secret is read from standard input; on the "
+					    "command line others can see it");
 	if (!options_read(admin, argc, argv, options, 2, &status))
 		return status;
 	if (generated)

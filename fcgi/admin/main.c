@@ -4,8 +4,9 @@
 #include "options.h"
 #include "output.h"
 #include "util/clock.h"
+#include "util/openssl.h"
 #include "util/secret.h"
-#include "wiped.h"
+#include "util/wiped.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -201,8 +202,9 @@ int main(int argc, char **argv)
 	prepare_process();
 	setvbuf(stdout, output, _IOFBF, sizeof(output));
 	admin.arena = arena_new(ARENA_BLOCK, ARENA_LIMIT);
-	int status = admin.arena == NULL ? output_reason("start", REASON_MEMORY)
-					 : run(&admin, argc, argv);
+	int status = admin.arena == NULL || openssl_start(OPENSSL_ALL) != REASON_NONE
+			     ? output_reason("start", REASON_MEMORY)
+			     : run(&admin, argc, argv);
 
 	if (!output_flush() && status == STATUS_DONE)
 		status = STATUS_FAILED;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes to the terminal: results, complaints, and text that came from elsewhere. */
 #include "output.h"
+#include "jose/json.h"
 #include "util/clock.h"
 #include "util/secret.h"
 
@@ -121,12 +122,33 @@ size_t output_width(struct str s)
 	return width;
 }
 
-void output_json(const char *heading, const json_t *json)
+/* Not json_dumps: out of memory, jansson 2.14 may leave a part out and say nothing. */
+static char *dump(const json_t *json)
 {
-	char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	const size_t flags = JSON_INDENT(2) | JSON_ENSURE_ASCII;
+	size_t size = json == NULL ? 0 : json_dumpb(json, NULL, 0, flags);
+	char *text = size == 0 ? NULL : malloc(size + 1);
 
+	if (text == NULL)
+		return NULL;
+	if (json_dumpb(json, text, size, flags) == size) {
+		text[size] = '\0';
+		return text;
+	}
+	secret_wipe(text, size);
+	free(text);
+	return NULL;
+}
+
+int output_json(const char *heading, const json_t *json)
+{
+	char *text = dump(json);
+
+	if (text == NULL && json != NULL)
+		return output_reason(heading, REASON_MEMORY);
 	printf("%s:\n%s\n", heading, text != NULL ? text : "cannot be decoded");
 	free(text);
+	return STATUS_DONE;
 }
 
 json_t *output_string(struct str s)
@@ -134,13 +156,14 @@ json_t *output_string(struct str s)
 	json_t *string = json_stringn(s.p, s.n);
 	size_t size = s.n * ESCAPE_LEN + 2;
 	char *p = string == NULL ? malloc(size) : NULL;
+	bool has_memory;
 
 	if (p == NULL)
 		return string;
 	struct buf buf = buf_init(p, size);
 
 	buf_json(&buf, s);
-	string = json_loadb(buf.p, buf.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	string = json_load(buf_view(&buf), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL, &has_memory);
 	secret_wipe(p, size);
 	free(p);
 	return string;
@@ -197,8 +220,7 @@ void output_member(json_t **object, const char *name, json_t *value)
 
 int output_result(json_t *result, int status)
 {
-	char *text = result == NULL ? NULL
-				    : json_dumps(result, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	char *text = dump(result);
 
 	json_decref(result);
 	if (text == NULL)

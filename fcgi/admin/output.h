@@ -36,8 +36,10 @@ size_t output_width(struct str s);
  * output_json - print a heading and a JSON value, indented and in ASCII.
  *
  * json  borrowed; NULL: "cannot be decoded" is printed
+ *
+ * Returns STATUS_FAILED, with a message, if there is no memory to print it whole.
  */
-void output_json(const char *heading, const json_t *json);
+NODISCARD int output_json(const char *heading, const json_t *json);
 
 /* output_string - s as a JSON string, with U+FFFD for what is not UTF-8.  Returns new, or NULL:
  * out of memory. */

@@ -4,7 +4,7 @@
 #include "jose/certificate.h"
 #include "util/buf.h"
 #include "util/clock.h"
-#include "wiped.h"
+#include "util/wiped.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -114,10 +114,20 @@ static struct str one_line(struct str content, const char **problem)
 	return content;
 }
 
-static void keep_secret(struct loader *loader, const struct draft *draft, struct str text,
-	struct secret *secret)
+static bool wants_assertions(const struct client_draft *client)
 {
-	if (!arena_copy(loader->reader.arena, text, &secret->text))
+	return (client->client.auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) != 0;
+}
+
+/* Its digest does, unless assertions are to be verified with the secret itself. */
+static void keep_secret(struct loader *loader, const struct client_draft *client,
+	struct draft *draft, struct str text)
+{
+	struct secret *secret = &draft->secret;
+
+	if (!wants_assertions(client))
+		secret->kind = SECRET_SHA256;
+	else if (!arena_copy(loader->reader.arena, text, &secret->text))
 		loader->reader.out_of_memory = true;
 	if (!secret_digest(text, secret->digest))
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(draft->file), "%s",
@@ -127,8 +137,7 @@ static void keep_secret(struct loader *loader, const struct draft *draft, struct
 /* RFC 7518 §3.2. */
 static bool is_long_enough(const struct client_draft *client, struct str secret)
 {
-	return secret.n >= JWS_SECRET_LEN_MIN ||
-	       (client->client.auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) == 0;
+	return secret.n >= JWS_SECRET_LEN_MIN || !wants_assertions(client);
 }
 
 static void read_file(
@@ -151,7 +160,7 @@ static void read_file(
 			"bytes",
 			quote_of(draft->file->text).text, JWS_SECRET_LEN_MIN);
 	else
-		keep_secret(loader, draft, secret, &draft->secret);
+		keep_secret(loader, client, draft, secret);
 	file_clear(&content);
 }
 
@@ -210,8 +219,7 @@ static bool has_current(
 static void warn_expired(struct loader *loader, const struct client_draft *draft)
 {
 	const struct client *client = &draft->client;
-	const bool for_assertions = draft->has_secret_file &&
-				    (client->auth_methods & AUTH_BIT(AUTH_SECRET_JWT)) != 0;
+	const bool for_assertions = draft->has_secret_file && wants_assertions(draft);
 
 	if (draft->auth_methods != NULL && (client->auth_methods & AUTH_BY_SECRET) == 0)
 		return;

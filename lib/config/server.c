@@ -314,7 +314,7 @@ static void check_metrics(struct loader *loader)
 {
 	const struct yaml_node *key = find_in(loader, STR("endpoints"), STR("metrics"));
 
-	if (loader->snapshot->metrics && !loader->has_state)
+	if (key != NULL && loader->snapshot->metrics && !loader->has_state)
 		diag_add(loader->reader.diag, DIAG_WARNING, yaml_place(key),
 			"%s without a state store are the numbers of one process only; set "
 			"\"state\"",
@@ -353,7 +353,8 @@ static void check_log_file(struct loader *loader)
 	const struct yaml_node *key = find_in(loader, STR("log"), STR("file"));
 	struct str path = loader->snapshot->log.file;
 
-	if (loader->depth != CONFIG_CHECK || path.n == 0 || file_can_append(path.p))
+	if (key == NULL || loader->depth != CONFIG_CHECK || path.n == 0 ||
+		file_can_append(path.p))
 		return;
 	int error = errno;
 

@@ -3,6 +3,7 @@
 #include "config/builder.h"
 #include "config/plain.h"
 #include "config/shield.h"
+#include "util/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +332,13 @@ static event_handler *const handlers[] = {
 	[YAML_MAPPING_END_EVENT] = on_mapping_end,
 };
 
+/* It may be a secret that does not belong there. */
+static void forget_scalar(yaml_event_t *event)
+{
+	if (event->type == YAML_SCALAR_EVENT)
+		secret_wipe(event->data.scalar.value, event->data.scalar.length);
+}
+
 static void read_events(struct parse *parse)
 {
 	yaml_parser_t parser;
@@ -351,6 +359,7 @@ static void read_events(struct parse *parse)
 		}
 		handlers[event.type](parse, &event);
 		at_end = event.type == YAML_STREAM_END_EVENT;
+		forget_scalar(&event);
 		yaml_event_delete(&event);
 	}
 	yaml_parser_delete(&parser);

@@ -42,18 +42,21 @@ static void *watch_allocation(size_t size)
 	return p;
 }
 
-static json_t *load(struct str text, bool *has_memory)
+json_t *json_load(struct str text, size_t flags, json_error_t *error, bool *has_memory)
 {
 	json_free_t release;
 
 	json_get_alloc_funcs(&allocate, &release);
 	json_set_alloc_funcs(watch_allocation, release);
 	allocation_failed = false;
-	json_t *json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_loadb(text.p, text.n, flags, error);
 
 	json_set_alloc_funcs(allocate, release);
 	*has_memory = !allocation_failed;
-	return json;
+	if (*has_memory)
+		return json;
+	json_decref(json);
+	return NULL;
 }
 
 enum reason json_parse_object(struct str text, enum reason refusal, json_t **object)
@@ -62,8 +65,9 @@ enum reason json_parse_object(struct str text, enum reason refusal, json_t **obj
 	bool has_memory = true;
 
 	*object = NULL;
-	if (is_shallow(text))
-		json = load(text, &has_memory);
+	/* jansson passes over a NUL that stands behind a number or a word. */
+	if (!str_has(text, '\0') && is_shallow(text))
+		json = json_load(text, JSON_REJECT_DUPLICATES, NULL, &has_memory);
 	if (has_memory && json_is_object(json)) {
 		*object = json;
 		return REASON_NONE;

@@ -22,6 +22,17 @@
  */
 NODISCARD enum reason json_parse_object(struct str text, enum reason refusal, json_t **object);
 
+/*
+ * json_load - json_loadb (of jansson, with its flags and errors), but nothing is left out of
+ * the document for lack of memory.
+ *
+ * error       [out] where and what the syntax is wrong; NULL: not wanted
+ * has_memory  [out] false: there was not enough, and nothing is known of the text
+ *
+ * Returns a new document (json_decref); NULL on failure.
+ */
+json_t *json_load(struct str text, size_t flags, json_error_t *error, bool *has_memory);
+
 /* json_text - the string value of a member, borrowed from the object; empty if it is none. */
 struct str json_text(const json_t *object, const char *member);
 

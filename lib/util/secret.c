@@ -4,11 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+
+/* Bytes: of pieces that the C library's fastest loop is for. */
+#define STACK_PIECE 1024
+#define STACK_PIECES 15
+
+/* Called by what no compiler can know: it would see that nobody needs the copy. */
+static void *(*const volatile copy)(void *, const void *, size_t) = memcpy;
 
 static enum reason check_open_file(int fd)
 {
@@ -26,6 +34,16 @@ static enum reason check_open_file(int fd)
 void secret_wipe(void *p, size_t size)
 {
 	OPENSSL_cleanse(p, size);
+}
+
+void secret_wipe_stack(void)
+{
+	unsigned char room[STACK_PIECES][STACK_PIECE];
+
+	for (size_t i = 0; i < STACK_PIECES; i++)
+		explicit_bzero(room[i], sizeof(room[i]));
+	for (size_t size = STACK_PIECE; size > 0; size /= 2)
+		copy(room[0], room[1], size);
 }
 
 bool secret_equal(const void *a, const void *b, size_t size)

@@ -12,6 +12,18 @@
 /* secret_wipe - overwrite `size` bytes in a way that the compiler keeps. */
 void secret_wipe(void *p, size_t size);
 
+/*
+ * secret_wipe_stack - overwrite what functions that have returned have left on the stack, as
+ * far as those that a request runs go down.
+ *
+ * Compilers spill registers there; and the dynamic linker, which finds a function when a
+ * library first calls it, saves all that memcpy has just had in its registers.
+ *
+ * And the vector registers, where memcpy has left what it has copied, be it a token: it copies
+ * once more, by each of its ways for a size, what was overwritten.
+ */
+void secret_wipe_stack(void);
+
 /* secret_equal - compare `size` bytes in a time that does not depend on them. */
 NODISCARD bool secret_equal(const void *a, const void *b, size_t size);
 

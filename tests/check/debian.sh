@@ -4,7 +4,7 @@
 set -eu
 
 wanted=$(sed -n 's/^build  *\([^ ]*\).*/\1/p' etc/make/deps.sh | grep -v -x -e gcc -e libc6-dev | sort)
-found=$(sed -n '/^Build-Depends:/,/^[^B ]/p' etc/debian/control | grep '^ ' | tr -d ' ,' | sort)
+found=$(sed -n '/^Build-Depends:/,/^[^B ]/p' etc/debian/control | sed -n 's/^ \([^ ,]*\).*/\1/p' | sort)
 test -n "$wanted" && test "$wanted" = "$found" && exit 0
 printf 'etc/debian/control: Build-Depends has:\n%s\netc/make/deps.sh, group build, has:\n%s\n' "$found" "$wanted"
 exit 1

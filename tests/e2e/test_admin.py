@@ -311,7 +311,7 @@ def test_unknown_command_without_one(admin, command):
     (["keygen", "--out", "k", "--primes", "1"], "--primes must be a number from 2 to 4"),
     (["keygen", "--out", "k", "--primes", "5", "--bits", "8192"], "--primes must be a number from 2 to 4"),
     (["keygen", "--out", "k", "--alg", "EdDSA", "--bits", "4096"], "--bits is for RSA keys"),
-    (["hash-secret", "secret"], 'unexpected argument "secret"'),
+    (["hash-secret", "secret"], "the secret is read from standard input"),
     (["hash-secret", "--generate=yes"], "--generate takes no value"),
     (["hash-secret", "--generate", "--generate"], "--generate is given twice"),
     (["list-clients", "x"], 'unexpected argument "x"'),
@@ -714,6 +714,16 @@ def test_keygen_key_serves_in_the_configuration(admin, tmp_path, shop):
 
 
 # hash-secret
+
+@pytest.mark.parametrize("arguments", [
+    ["hunter2"], ["-hunter2"], ["--hunter2"], ["--hunter2=x"], ["--", "hunter2"], ["--", "-hunter2"], ["--", "--hunter2"],
+    ["--generate", "-hunter2"], ["--json", "--", "--hunter2"], ["-c", "x", "-hunter2"], ["-c=x", "--generatehunter2"],
+    ["--generate=hunter2"], ["--json=hunter2"], ["hunter2="], ["--", "--json", "hunter2"],
+])
+def test_secret_as_an_argument_is_not_shown(admin, arguments):
+    result = admin.bad(USAGE, "hash-secret", *arguments)
+    assert "hunter2" not in result.stdout + result.stderr
+    assert ("standard input" in result.stderr) == ("=hunter2" not in arguments[0])
 
 
 def crypt(secret, setting):

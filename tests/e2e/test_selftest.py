@@ -429,7 +429,7 @@ MISTAKES = {
     "proxy_fcgi without a well-known path": Mistake(
         "apache-proxy", {SNIPPET: lambda text: re.sub('(?m)^ProxyPass "/.well-known/openid.*\n', "", text)},
         "well-known", 'ProxyPass "/.well-known/openid-configuration" "unix:/run/oauth2-fcgi/oauth2.sock|fcgi://'
-        'oauth2-fcgi/.well-known/openid-configuration" enablereuse=on', place="<LocationMatch"),
+        'oauth2-fcgi/.well-known/openid-configuration"', place="<LocationMatch"),
     "lighttpd without a well-known path": Mistake(
         "lighttpd-fcgi", {SNIPPET: replaced("|/\\.well-known/openid-configuration)", ")")},
         "well-known", '$HTTP["url"] =~ "^(/oauth2/|/\\.well-known/oauth-authorization-server|'
@@ -447,7 +447,7 @@ MISTAKES = {
     "proxy_fcgi knows another socket": Mistake(
         "apache-proxy", {SNIPPET: replaced("run/oauth2.sock|fcgi://oauth2-fcgi/oauth2\"",
                                            "run/other.sock|fcgi://oauth2-fcgi/oauth2\"")},
-        "health", 'ProxyPass "/oauth2" "unix:/run/oauth2-fcgi/oauth2.sock|fcgi://oauth2-fcgi/oauth2" enablereuse=on',
+        "health", 'ProxyPass "/oauth2" "unix:/run/oauth2-fcgi/oauth2.sock|fcgi://oauth2-fcgi/oauth2"',
         "change", also={"well-known"}),
     "cgid grants nobody": Mistake(
         "apache-cgid", {SNIPPET: without("        Require all granted")},

@@ -54,6 +54,12 @@ enum reason worker_run(struct listener *listener, struct reload *reload, struct 
 	return REASON_INTERNAL;
 }
 
+void sandbox_enter(const struct sandbox *sandbox, const struct log *log)
+{
+	(void)sandbox;
+	(void)log;
+}
+
 void listener_retire(struct listener *listener)
 {
 	(void)listener;

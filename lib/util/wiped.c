@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory for libraries that may keep a secret in it: it is wiped before it is given back. */
-#include "wiped.h"
+#include "util/wiped.h"
 #include "util/secret.h"
 
 #include <malloc.h>

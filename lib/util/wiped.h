@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory for libraries that may keep a secret in it: it is wiped before it is given back. */
-#ifndef ADMIN_WIPED_H
-#define ADMIN_WIPED_H
+#ifndef UTIL_WIPED_H
+#define UTIL_WIPED_H
 
 #include <stddef.h>
 
