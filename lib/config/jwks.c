@@ -3,6 +3,7 @@
 #include "config/clients.h"
 #include "config/quote.h"
 #include "config/render.h"
+#include "jose/json.h"
 
 #define JWKS_FILE_SIZE_MAX ((size_t)1 << 20)
 
@@ -52,7 +53,8 @@ static void add_node(
 		loader->reader.out_of_memory = true;
 		return;
 	}
-	json_t *json = json_loadb(rendered.json.p, rendered.json.n, JSON_ALLOW_NUL, NULL);
+	bool has_memory;
+	json_t *json = json_load(buf_view(&rendered.json), JSON_ALLOW_NUL, NULL, &has_memory);
 
 	render_clear(&rendered);
 	if (json == NULL)
@@ -110,11 +112,15 @@ static void load_file(struct loader *loader, struct client_draft *draft)
 		!loader_read_file(loader, draft->jwks_path, draft->jwks_file, FILE_PUBLIC,
 			JWKS_FILE_SIZE_MAX, &content))
 		return;
-	json_t *json = json_loadb(content.p, content.n, JSON_REJECT_DUPLICATES, &error);
+	bool has_memory;
+	json_t *json = json_load(
+		buf_view(&content), JSON_REJECT_DUPLICATES, &error, &has_memory);
 	const json_t *keys = json_object_get(json, "keys");
 
 	file_clear(&content);
-	if (json == NULL)
+	if (!has_memory)
+		loader->reader.out_of_memory = true;
+	else if (json == NULL)
 		diag_add(loader->reader.diag, DIAG_ERROR, yaml_place(draft->jwks_file),
 			"%s is not valid JSON: line %d: %s",
 			quote_of(draft->jwks_file->text).text, error.line, error.text);

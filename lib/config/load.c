@@ -2,6 +2,7 @@
 /* From the YAML files to a snapshot: the order of the steps, and what is kept of them. */
 #include "config/load.h"
 #include "config/loader.h"
+#include "util/openssl.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -137,6 +138,7 @@ static struct config *load_by(struct loader *loader, const char *path)
 	loader->yaml = config->yaml;
 	loader->watch = config->watch;
 	loader->snapshot = snapshot;
+	openssl_forget();
 	bool done = load(config, loader, path);
 
 	config->transient = loader->transient;

@@ -47,9 +47,9 @@ enum token_profile {
 };
 
 enum secret_kind {
-	SECRET_SHA256, /* digest of a generated secret */
+	SECRET_SHA256, /* digest of a generated secret, or of one from a file */
 	SECRET_CRYPT,  /* crypt(3) hash of a chosen one */
-	SECRET_PLAIN,  /* the secret itself, from a file */
+	SECRET_PLAIN,  /* the secret itself, from a file: its client may use AUTH_SECRET_JWT */
 };
 
 struct secret {

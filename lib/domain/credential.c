@@ -36,6 +36,7 @@ struct memories {
 
 struct credential_checker {
 	unsigned char key[SECRET_DIGEST_SIZE];
+	bool has_key;
 	struct memories memories;
 	struct crypt_data crypt;
 	char passphrase[CRYPT_MAX_PASSPHRASE_SIZE]; /* what crypt(3) is given: NUL-terminated */
@@ -212,11 +213,20 @@ static void pay(struct attempt *attempt, const struct failure_price *price)
 	}
 }
 
-static bool keyed_digest(const struct credential_checker *checker, const struct buf *data,
+/* Made when it is needed: a process without random bytes must be there to say so. */
+static bool make_key(struct credential_checker *checker)
+{
+	if (!checker->has_key)
+		checker->has_key = random_bytes(checker->key, sizeof(checker->key)) ==
+				   REASON_NONE;
+	return checker->has_key;
+}
+
+static bool keyed_digest(struct credential_checker *checker, const struct buf *data,
 	unsigned char digest[static SECRET_DIGEST_SIZE])
 {
 	size_t digest_len = 0;
-	bool done = !data->overflow &&
+	bool done = !data->overflow && make_key(checker) &&
 		    EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, checker->key,
 			    sizeof(checker->key), (const unsigned char *)data->p, data->n,
 			    digest, SECRET_DIGEST_SIZE, &digest_len) != NULL;
@@ -339,19 +349,20 @@ static void grow_memories(struct memories *memories, size_t set_count)
 	*memories = grown;
 }
 
-/* A claim that is refused anyway neither uses the memory nor adds to it: it must cost the same.
- */
+/* A claim that is refused anyway does not use the memory, nor add to it: it must cost the same
+ * as a secret that is wrong. */
 static bool is_remembered(const struct credential_work *work, struct str hash)
 {
 	unsigned char tag[SECRET_DIGEST_SIZE];
 
-	if (work->claim->is_refused || !memory_tag(work, hash, tag))
+	if (!memory_tag(work, hash, tag))
 		return false;
 	struct memory *found = find_memory(work, tag);
 
-	if (found != NULL)
-		found->used_s = work->claim->now_s;
-	return found != NULL;
+	if (found == NULL || work->claim->is_refused)
+		return false;
+	found->used_s = work->claim->now_s;
+	return true;
 }
 
 static void remember(const struct credential_work *work, const struct secret *secret)
@@ -502,15 +513,7 @@ static enum reason check(const struct credential_work *work, const struct secret
 
 struct credential_checker *credential_checker_new(void)
 {
-	struct credential_checker *checker = calloc(1, sizeof(*checker));
-
-	if (checker == NULL)
-		return NULL;
-	if (random_bytes(checker->key, sizeof(checker->key)) != REASON_NONE) {
-		free(checker);
-		return NULL;
-	}
-	return checker;
+	return calloc(1, sizeof(struct credential_checker));
 }
 
 void credential_checker_free(struct credential_checker *checker)

@@ -25,8 +25,8 @@
  */
 struct credential_checker;
 
-/* credential_checker_new - Returns new (credential_checker_free), or NULL: no memory or
- * randomness. */
+/* credential_checker_new - Returns new (credential_checker_free), or NULL: no memory.  Without
+ * random bytes nothing is remembered, and no slow hash can be put off. */
 NODISCARD struct credential_checker *credential_checker_new(void);
 void credential_checker_free(struct credential_checker *checker);
 
@@ -50,8 +50,10 @@ void failure_price_add(struct failure_price *price, const struct client *client)
 
 /* Who somebody claims to be. */
 struct credential_claim {
-	const struct client *client; /* borrowed; NULL: unknown */
-	struct str secret;           /* any content; borrowed */
+	/* Borrowed; any other in place of an unknown one, is_refused then; NULL: there is none.
+	 */
+	const struct client *client;
+	struct str secret; /* any content; borrowed */
 	int64_t now_s;
 	bool is_refused; /* will be, whatever the secret: a right one costs what a wrong one
 			    does */

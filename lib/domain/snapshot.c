@@ -124,6 +124,8 @@ enum reason snapshot_seal(struct snapshot *snapshot)
 	enum reason reason = make_token_url(snapshot);
 
 	if (reason == REASON_NONE)
+		reason = lookup_make(snapshot->arena, &snapshot->clients, &snapshot->lookup);
+	if (reason == REASON_NONE)
 		reason = derive_reuse_key(snapshot);
 	return reason == REASON_NONE && !snapshot->is_partial ? make_jwks(snapshot) : reason;
 }

@@ -7,6 +7,7 @@
 #include "domain/client.h"
 #include "domain/credential.h"
 #include "domain/keyring.h"
+#include "domain/lookup.h"
 #include "domain/scope.h"
 #include "util/arena.h"
 #include "util/log.h"
@@ -65,6 +66,7 @@ struct snapshot {
 	unsigned char reuse_key[SECRET_DIGEST_SIZE];
 	struct scope_table scopes;
 	struct client_table clients;
+	struct lookup lookup; /* of the clients, for whoever claims to be one */
 	struct failure_price failure_price;
 	unsigned auth_methods;   /* AUTH_BIT of each that an enabled client may use */
 	unsigned assertion_algs; /* JOSE_ALG_BIT of each that an assertion of theirs may have */
@@ -91,9 +93,9 @@ void snapshot_free(struct snapshot *snapshot);
 /*
  * snapshot_seal - derive what follows from the rest; the last step of building.
  *
- * Fills in base_path, issuer_path, token_url, failure_price, auth_methods, assertion_algs,
- * takes_certificates, reuse_key and jwks, which a partial snapshot is without.  What
- * failure_price holds already counts too.
+ * Fills in base_path, issuer_path, token_url, lookup, failure_price, auth_methods,
+ * assertion_algs, takes_certificates, reuse_key and jwks, which a partial snapshot is without.
+ * What failure_price holds already counts too.
  *
  * Returns REASON_NONE, REASON_MEMORY, REASON_INTERNAL.
  */

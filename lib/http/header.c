@@ -55,7 +55,7 @@ bool header_is_repeated(struct str authorization)
 	return false;
 }
 
-bool header_basic(
+enum reason header_basic(
 	struct str authorization, struct arena *arena, struct str *user, struct str *password)
 {
 	size_t len = 0;
@@ -65,16 +65,18 @@ bool header_basic(
 	size_t size = authorization.n / 4 * 3 + 2;
 	char *p = arena_alloc(arena, size);
 
-	if (p == NULL || !b64_decode(authorization, p, size, &len))
-		return false;
+	if (p == NULL)
+		return REASON_MEMORY;
+	if (!b64_decode(authorization, p, size, &len))
+		return REASON_BASIC_SYNTAX;
 	struct str rest = { p, len };
 	struct str name;
 
 	if (!str_cut(&rest, ':', &name))
-		return false;
+		return REASON_BASIC_SYNTAX;
 	*user = name;
 	*password = rest;
-	return true;
+	return REASON_NONE;
 }
 
 bool header_etag_matches(struct str if_none_match, struct str etag)

@@ -5,6 +5,7 @@
 
 #include "util/arena.h"
 #include "util/attr.h"
+#include "util/reason.h"
 #include "util/str.h"
 
 /* header_is_form - is the media type application/x-www-form-urlencoded, with or without
@@ -24,9 +25,10 @@ bool header_is_repeated(struct str authorization);
  * authorization  a value for which header_scheme_is says "Basic"
  * user, password [out] in the arena; empty on failure
  *
- * Returns false if they do not decode: base64 is strict, there must be a colon.
+ * Returns REASON_NONE; REASON_BASIC_SYNTAX if they do not decode: base64 is strict, there must
+ * be a colon; REASON_MEMORY.
  */
-NODISCARD bool header_basic(
+NODISCARD enum reason header_basic(
 	struct str authorization, struct arena *arena, struct str *user, struct str *password);
 
 /* header_etag_matches - does If-None-Match match, by weak comparison (RFC 9110 §13.1.2)? */

@@ -85,13 +85,32 @@ static bool pem_to_der(char *text, size_t *len)
 	return b64_decode((struct str){ body, body_len }, text, *len, len);
 }
 
+static X509 *read_der(struct str der, const unsigned char **end)
+{
+	ERR_clear_error();
+	*end = (const unsigned char *)der.p;
+	return d2i_X509(NULL, end, (long)der.n);
+}
+
+/* A key for which OpenSSL has no memory looks like one that it does not know: it is read again.
+ */
+static X509 *read_twice(struct str der, const unsigned char **end)
+{
+	X509 *x509 = read_der(der, end);
+
+	if (x509 == NULL || X509_get0_pubkey(x509) != NULL)
+		return x509;
+	X509_free(x509);
+	return read_der(der, end);
+}
+
 static enum reason parse(struct str der, struct certificate *certificate)
 {
-	const unsigned char *p = (const unsigned char *)der.p;
+	const unsigned char *p;
 	struct buf thumbprint = buf_init(
 		certificate->thumbprint, sizeof(certificate->thumbprint));
 
-	certificate->x509 = d2i_X509(NULL, &p, (long)der.n);
+	certificate->x509 = read_twice(der, &p);
 	if (certificate->x509 == NULL)
 		return failure_reason(REASON_CERTIFICATE_SYNTAX);
 	if ((const char *)p != der.p + der.n)
@@ -143,13 +162,13 @@ static bool is_alternative(const GENERAL_NAME *name, const struct certificate_su
 
 static bool has_alternative(const X509 *x509, const struct certificate_subject *subject)
 {
+	ERR_clear_error();
 	GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
 	bool found = false;
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++)
 		found = is_alternative(sk_GENERAL_NAME_value(names, i), subject);
 	GENERAL_NAMES_free(names);
-	ERR_clear_error();
 	return found;
 }
 
@@ -190,11 +209,11 @@ void certificate_clear(struct certificate *certificate)
 
 bool certificate_is_current(const struct certificate *certificate, int64_t now_s)
 {
+	ERR_clear_error();
 	/* -2 if the time cannot be read, else as comparing functions do. */
 	int begin = ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate->x509), now_s);
 	int end = ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate->x509), now_s);
 
-	ERR_clear_error();
 	return (begin == -1 || begin == 0) && end >= 0;
 }
 
@@ -219,9 +238,9 @@ bool certificate_has_subject(
 
 bool certificate_has_key(const struct certificate *certificate, const struct jwk *jwk)
 {
+	ERR_clear_error();
 	bool is_same = EVP_PKEY_eq(X509_get0_pubkey(certificate->x509), jwk->pkey) == 1;
 
-	ERR_clear_error();
 	return is_same && (!jwk->has_certificate ||
 				  secret_equal(certificate->digest, jwk->certificate_digest,
 					  sizeof(certificate->digest)));

@@ -55,12 +55,14 @@ NODISCARD enum reason certificate_read(
 NODISCARD enum reason certificate_parse(struct str der, struct certificate *certificate);
 void certificate_clear(struct certificate *certificate);
 
+/*
+ * Of the three that follow: when they say no, failure_memory() tells whether it was for lack of
+ * memory.
+ */
+
 /* certificate_is_current - does now_s lie between notBefore and notAfter (RFC 5280 §4.1.2.5)?
  */
 bool certificate_is_current(const struct certificate *certificate, int64_t now_s);
-
-/* certificate_end_s - notAfter in seconds since the epoch; 0 if it cannot be read. */
-int64_t certificate_end_s(const struct certificate *certificate);
 
 /*
  * certificate_has_subject - is this its subject, or one of its subject alternative names?
@@ -74,5 +76,8 @@ bool certificate_has_subject(
 /* certificate_has_key - is its key this one, and, if the JWK has x5c, is it that certificate?
  */
 bool certificate_has_key(const struct certificate *certificate, const struct jwk *jwk);
+
+/* certificate_end_s - notAfter in seconds since the epoch; 0 if it cannot be read. */
+int64_t certificate_end_s(const struct certificate *certificate);
 
 #endif

@@ -110,10 +110,7 @@ static bool read_type(struct str *rest, struct attribute *attribute)
 		return false;
 	memcpy(attribute->type, type.p, type.n);
 	attribute->type[type.n] = '\0';
-	bool is_known = resolve_type(attribute);
-
-	ERR_clear_error();
-	return is_known;
+	return resolve_type(attribute);
 }
 
 static bool take_hex_pair(struct str *rest, char *c)
@@ -214,7 +211,6 @@ static bool read_encoded(struct str *rest, struct attribute *attribute)
 	bool is_whole = value != NULL && p == bytes + attribute->value_len;
 
 	ASN1_TYPE_free(value);
-	ERR_clear_error();
 	return is_whole;
 }
 
@@ -295,12 +291,13 @@ static bool rdn_take(struct rdn *rdn, const struct attribute *attribute)
 bool dn_is_valid(struct str text)
 {
 	struct attribute attribute;
+	bool is_valid;
 
 	do {
-		if (!read_attribute(&text, &attribute))
-			return false;
-	} while (take_separator(&text) != '\0');
-	return true;
+		is_valid = read_attribute(&text, &attribute);
+	} while (is_valid && take_separator(&text) != '\0');
+	ERR_clear_error();
+	return is_valid;
 }
 
 bool dn_matches(struct str text, const X509_NAME *name)
@@ -309,10 +306,10 @@ bool dn_matches(struct str text, const X509_NAME *name)
 	struct rdn rdn = rdn_before(name, X509_NAME_entry_count(name));
 	char separator;
 
+	ERR_clear_error();
 	do {
 		bool is_taken = read_attribute(&text, &attribute) && rdn_take(&rdn, &attribute);
 
-		ERR_clear_error();
 		separator = take_separator(&text);
 		if (!is_taken || (separator != '+' && rdn.used_count != rdn.count))
 			return false;

@@ -28,7 +28,7 @@ bool dn_is_valid(struct str text);
  *
  * Compared RDN by RDN, the text's first with the name's last (RFC 4514 §2.1); the attributes
  * of one RDN in any order, their values exactly, as UTF-8.  False also for a text that is not
- * valid, and out of memory.
+ * valid, and out of memory, which failure_memory() tells then.
  */
 bool dn_matches(struct str text, const X509_NAME *name);
 

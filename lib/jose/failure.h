@@ -10,8 +10,14 @@
  * failure_reason - empty OpenSSL's queue of errors.
  *
  * Returns REASON_MEMORY if one of them is a lack of memory, or what such a lack looks like;
- * else `otherwise`.
+ * or if openssl_lacks_memory; else `otherwise`.
  */
 NODISCARD enum reason failure_reason(enum reason otherwise);
+
+/*
+ * failure_memory - the same for what OpenSSL may not know: keys and names of any kind.  Only
+ * what is called a lack of memory is one.
+ */
+NODISCARD enum reason failure_memory(enum reason otherwise);
 
 #endif

@@ -2,6 +2,7 @@
 /* Keys: JSON Web Keys (RFC 7517) and their thumbprints. */
 #include "jose/jwk.h"
 #include "jose/certificate.h"
+#include "jose/failure.h"
 #include "jose/json.h"
 #include "util/b64url.h"
 #include "util/secret.h"
@@ -104,15 +105,16 @@ static enum reason key_from_parameters(
 	const char *type, OSSL_PARAM_BLD *builder, enum reason refusal, EVP_PKEY **pkey)
 {
 	enum reason reason = REASON_MEMORY;
+
+	ERR_clear_error();
 	OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 
 	if (parameters == NULL || ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
 		goto out;
-	reason = refusal;
-	if (EVP_PKEY_fromdata(ctx, pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
-		goto out;
-	reason = REASON_NONE;
+	reason = EVP_PKEY_fromdata(ctx, pkey, EVP_PKEY_PUBLIC_KEY, parameters) == 1
+			 ? REASON_NONE
+			 : failure_memory(refusal);
 out:
 	ERR_clear_error();
 	OSSL_PARAM_free(parameters);
@@ -184,9 +186,9 @@ static enum reason read_okp(const json_t *json, EVP_PKEY **pkey)
 		return REASON_JWK_KTY;
 	if (!read_bytes(json, "x", bytes, sizeof(bytes), &len) || len != sizeof(bytes))
 		return REASON_JWK_SYNTAX;
-	*pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, len);
 	ERR_clear_error();
-	return *pkey == NULL ? REASON_JWK_POINT : REASON_NONE;
+	*pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, len);
+	return *pkey == NULL ? failure_memory(REASON_JWK_POINT) : REASON_NONE;
 }
 
 static enum reason read_key(const json_t *json, EVP_PKEY **pkey)
@@ -223,7 +225,9 @@ static enum reason check_use(const json_t *json)
 		const json_t *operation = json_array_get(operations, i);
 
 		if (json_is_string(operation) &&
-			strcmp(json_string_value(operation), "verify") == 0)
+			str_eq((struct str){ json_string_value(operation),
+				       json_string_length(operation) },
+				STR("verify")))
 			may_verify = true;
 	}
 	return may_verify ? REASON_NONE : REASON_JWK_USE;
@@ -245,7 +249,8 @@ static enum reason read_alg(const json_t *json, struct jwk *jwk)
 	if (json_object_get(json, "alg") == NULL)
 		return REASON_NONE;
 	jwk->alg = alg_find(json_text(json, "alg"));
-	return alg_fits(jwk->alg, jwk->pkey) ? REASON_NONE : REASON_KEY_ALG;
+	ERR_clear_error();
+	return alg_fits(jwk->alg, jwk->pkey) ? REASON_NONE : failure_memory(REASON_KEY_ALG);
 }
 
 /* A member that is optional, but a string of at least one character where it is. */
@@ -253,9 +258,11 @@ static enum reason read_text(const json_t *value, char **text)
 {
 	if (value == NULL)
 		return REASON_NONE;
-	if (!json_is_string(value) || json_string_length(value) == 0)
+	struct str whole = { json_string_value(value), json_string_length(value) };
+
+	if (!json_is_string(value) || whole.n == 0 || str_has(whole, '\0'))
 		return REASON_JWK_SYNTAX;
-	*text = strdup(json_string_value(value));
+	*text = strdup(whole.p);
 	return *text == NULL ? REASON_MEMORY : REASON_NONE;
 }
 
@@ -270,13 +277,15 @@ static enum reason read_certificate_der(struct str der, struct jwk *jwk)
 		return REASON_JWK_CERTIFICATE;
 	if (reason != REASON_NONE)
 		return reason;
-	if (certificate_has_key(&certificate, jwk)) {
+	if (!certificate_has_key(&certificate, jwk)) {
+		reason = failure_memory(REASON_JWK_CERTIFICATE);
+	} else {
 		memcpy(jwk->certificate_digest, certificate.digest, sizeof(certificate.digest));
 		jwk->has_certificate = true;
 		jwk->certificate_end_s = certificate_end_s(&certificate);
 	}
 	certificate_clear(&certificate);
-	return jwk->has_certificate ? REASON_NONE : REASON_JWK_CERTIFICATE;
+	return reason;
 }
 
 static enum reason read_certificate(const json_t *json, struct jwk *jwk)
@@ -379,6 +388,7 @@ bool jwk_accepts(const struct jwk *jwk, enum jose_alg alg)
 					JOSE_ALG_BIT(JOSE_ALG_ES256) |
 					JOSE_ALG_BIT(JOSE_ALG_EDDSA);
 
+	ERR_clear_error();
 	if (jwk->alg != JOSE_ALG_NONE)
 		return jwk->alg == alg;
 	return (unnamed & JOSE_ALG_BIT(alg)) != 0 && alg_fits(alg, jwk->pkey);

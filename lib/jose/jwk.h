@@ -54,7 +54,7 @@ NODISCARD enum reason jwk_parse(const json_t *json, struct jwk *jwk);
  * jwk_accepts - may a signature by this key use the algorithm?
  *
  * A key that names an alg accepts that one only; others RS256 and PS256 (RSA),
- * ES256 or EdDSA.
+ * ES256 or EdDSA.  When it says no, failure_memory() tells whether it was for lack of memory.
  */
 bool jwk_accepts(const struct jwk *jwk, enum jose_alg alg);
 

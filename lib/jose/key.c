@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Private keys: PEM files, strength, generation. */
 #include "jose/key.h"
-#include "jose/pkcs8.h"
 #include "jose/failure.h"
+#include "jose/pkcs8.h"
 
 #include <limits.h>
 
@@ -69,7 +69,7 @@ static enum reason check_exponent(const EVP_PKEY *pkey)
 	BIGNUM *e = NULL;
 
 	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
-		return REASON_KEY_TYPE;
+		return failure_memory(REASON_KEY_TYPE);
 	bool is_good = BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(e) <= 64;
 
 	BN_free(e);
@@ -85,7 +85,7 @@ static enum reason check_modulus(const EVP_PKEY *pkey)
 	if (EVP_PKEY_get_bits(pkey) > RSA_BITS_MAX)
 		return REASON_KEY_LARGE;
 	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1)
-		return REASON_KEY_TYPE;
+		return failure_memory(REASON_KEY_TYPE);
 	enum reason reason = is_roca(n) ? REASON_KEY_ROCA : REASON_NONE;
 
 	BN_free(n);
@@ -206,6 +206,7 @@ enum reason key_read_pem(struct str pem, EVP_PKEY **pkey)
 
 enum reason key_check_strength(const EVP_PKEY *pkey)
 {
+	ERR_clear_error();
 	switch (alg_key_type(pkey)) {
 	case JOSE_KTY_RSA:
 		return check_rsa(pkey);
@@ -215,7 +216,7 @@ enum reason key_check_strength(const EVP_PKEY *pkey)
 	case JOSE_KTY_NONE:
 	case JOSE_KTY_OCT:
 	default:
-		return REASON_KEY_TYPE;
+		return failure_memory(REASON_KEY_TYPE);
 	}
 }
 
@@ -339,7 +340,9 @@ enum reason key_write_pem(EVP_PKEY *pkey, struct buf *buf)
 		goto out;
 	long text_len = BIO_get_mem_data(bio, &text);
 
-	buf_str(buf, (struct str){ text, text_len > 0 ? (size_t)text_len : 0 });
+	if (text_len <= 0)
+		goto out;
+	buf_str(buf, (struct str){ text, (size_t)text_len });
 	reason = buf->overflow ? REASON_INTERNAL : REASON_NONE;
 out:
 	ERR_clear_error();

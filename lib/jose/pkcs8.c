@@ -180,12 +180,12 @@ static EVP_PKEY *make_p256(const unsigned char *number, const unsigned char *poi
 static EVP_PKEY *read_p256(struct str der)
 {
 	struct str number, point;
+	bool has_curve = take_bytes(&der, P256_HEAD_WITH_CURVE);
 
-	if (!take_bytes(&der, P256_HEAD) && !take_bytes(&der, P256_HEAD_WITH_CURVE))
+	if (!has_curve && !take_bytes(&der, P256_HEAD))
 		return NULL;
-	if (!take(&der, P256_SIZE, &number))
+	if (!take(&der, P256_SIZE, &number) || (has_curve && !take_bytes(&der, P256_CURVE)))
 		return NULL;
-	(void)take_bytes(&der, P256_CURVE);
 	if (!take_bytes(&der, P256_PUBLIC_HEAD) || !take(&der, P256_POINT_SIZE, &point) ||
 		der.n > 0)
 		return NULL;

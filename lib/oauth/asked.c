@@ -14,6 +14,7 @@ struct asked {
 	struct arena *arena;
 	struct str *ids;
 	size_t count;
+	bool lacks_memory; /* to look at all of it */
 };
 
 static void add(struct asked *asked, struct str id)
@@ -22,16 +23,23 @@ static void add(struct asked *asked, struct str id)
 		asked->ids[asked->count++] = id;
 }
 
+static bool is_done(struct asked *asked, enum reason reason)
+{
+	asked->lacks_memory = asked->lacks_memory || reason == REASON_MEMORY;
+	return reason == REASON_NONE;
+}
+
 /* As it is and form-decoded: clients do both. */
 static void add_basic(struct asked *asked, struct str authorization)
 {
 	struct str id, secret, decoded;
 
-	if (!header_scheme_is(authorization, STR("Basic")) ||
-		!header_basic(authorization, asked->arena, &id, &secret))
+	if (!header_scheme_is(authorization, STR("Basic")))
+		return;
+	if (!is_done(asked, header_basic(authorization, asked->arena, &id, &secret)))
 		return;
 	add(asked, id);
-	if (form_decode(id, asked->arena, &decoded) == REASON_NONE)
+	if (is_done(asked, form_decode(id, asked->arena, &decoded)))
 		add(asked, decoded);
 }
 
@@ -40,10 +48,12 @@ static void add_assertion(struct asked *asked, struct str assertion)
 	struct jws_parts parts;
 	struct str id;
 
-	if (assertion.n == 0 || jwt_split(assertion, asked->arena, &parts) != REASON_NONE)
+	if (assertion.n == 0 || !is_done(asked, jwt_split(assertion, asked->arena, &parts)))
 		return;
 	if (arena_copy(asked->arena, json_text(parts.payload, "sub"), &id))
 		add(asked, id);
+	else
+		asked->lacks_memory = true;
 	jws_parts_clear(&parts);
 }
 
@@ -51,7 +61,7 @@ static void add_form(struct asked *asked, struct str body)
 {
 	struct form form;
 
-	if (params_parse(body, asked->arena, &form) != REASON_NONE)
+	if (!is_done(asked, params_parse(body, asked->arena, &form)))
 		return;
 	add(asked, form_value(&form, PARAM_CLIENT_ID));
 	add_assertion(asked, form_value(&form, PARAM_CLIENT_ASSERTION));
@@ -72,6 +82,8 @@ bool asked_clients(
 	add_basic(&asked, http_variable(request, "HTTP_AUTHORIZATION"));
 	add_basic(&asked, http_variable(request, "REDIRECT_HTTP_AUTHORIZATION"));
 	add_form(&asked, request->body);
+	if (asked.lacks_memory)
+		return false;
 	*clients = (struct str_list){ asked.ids, asked.count };
 	return true;
 }

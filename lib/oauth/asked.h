@@ -11,7 +11,8 @@
  * request  after http_request_init; borrowed
  * clients  [out] in the arena, or views of the request; none on failure
  *
- * Returns false: this is no token request, or there was no memory; then any client may matter.
+ * Returns false: this is no token request, or there was no memory to look at all of it; then
+ * any client may matter.
  */
 NODISCARD bool asked_clients(
 	const struct http_request *request, struct arena *arena, struct str_list *clients);

@@ -71,7 +71,9 @@ bool attempt_has_certificate(const struct http_request *request)
 enum reason attempt_begin(const struct call *call, struct str client_id,
 	enum auth_method method, struct attempt *attempt, struct audit *audit)
 {
-	const struct client *client = client_find(&call->snapshot->clients, client_id);
+	const struct client *stand_in;
+	const struct client *client = lookup_find(
+		&call->snapshot->lookup, client_id, &stand_in);
 
 	*attempt = (struct attempt){ 0 };
 	audit->client_id = client_id;
@@ -80,9 +82,15 @@ enum reason attempt_begin(const struct call *call, struct str client_id,
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (has_two_methods(call, client, method))
+	if (has_two_methods(call, stand_in, method) && client != NULL)
 		return REASON_AUTH_CERTIFICATE;
-	*attempt = (struct attempt){ client, check_rights(call, client, method) };
+	*attempt = (struct attempt){
+		.client = client,
+		.rights = check_rights(call, stand_in, method),
+		.stand_in = stand_in,
+	};
+	if (client == NULL)
+		attempt->rights = REASON_CLIENT_UNKNOWN;
 	return REASON_NONE;
 }
 

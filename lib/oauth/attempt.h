@@ -14,6 +14,9 @@
 struct attempt {
 	const struct client *client; /* borrowed from the snapshot; NULL: unknown */
 	enum reason rights; /* _NONE, or why the client is refused whatever it proves */
+	/* Whose secrets are looked at: the client's, or in place of an unknown one another's,
+	 * whatever comes of it; NULL: there are no clients. */
+	const struct client *stand_in;
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Client authentication by a signed assertion: private_key_jwt and client_secret_jwt. */
 #include "oauth/auth_assertion.h"
+#include "jose/failure.h"
 #include "jose/json.h"
 #include "jose/jwt.h"
 #include "oauth/attempt.h"
@@ -37,11 +38,13 @@ static enum reason verify_by_keys(const struct client *client, const struct jws_
 		if (has_kid(parts) && (kid.n == 0 || !str_eq(kid, str_of(key->kid))))
 			continue;
 		if (!jwk_accepts(key, alg)) {
-			reason = tried == 0 ? REASON_JWS_ALG : reason;
+			reason = failure_memory(tried == 0 ? REASON_JWS_ALG : reason);
+			if (reason == REASON_MEMORY)
+				return reason;
 			continue;
 		}
 		reason = jws_verify(parts, key->pkey, alg);
-		if (reason == REASON_NONE)
+		if (reason == REASON_NONE || reason == REASON_MEMORY)
 			return reason;
 		tried++;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Client certificates, as the web server hands them on (RFC 8705). */
 #include "oauth/auth_mtls.h"
+#include "jose/failure.h"
 #include "oauth/attempt.h"
 #include "oauth/params.h"
 
@@ -14,17 +15,20 @@ static enum reason check_subject(const struct call *call, const struct client *c
 		return REASON_CERTIFICATE_VERIFY;
 	return certificate_has_subject(certificate, &client->subject)
 		       ? REASON_NONE
-		       : REASON_CERTIFICATE_SUBJECT;
+		       : failure_memory(REASON_CERTIFICATE_SUBJECT);
 }
 
 /* By the key that is registered; what the web server says of the chain does not matter. */
 static enum reason check_key(const struct client *client, const struct certificate *certificate)
 {
+	enum reason reason = REASON_CERTIFICATE_KEY;
+
 	for (size_t i = 0; i < client->key_count; i++) {
 		if (certificate_has_key(certificate, &client->keys[i]))
 			return REASON_NONE;
+		reason = failure_memory(reason);
 	}
-	return REASON_CERTIFICATE_KEY;
+	return reason;
 }
 
 /* By each method that is registered, one at least; *method becomes the last that was tried. */
@@ -37,7 +41,7 @@ static enum reason check(const struct call *call, const struct client *client,
 		*method = AUTH_TLS;
 		reason = check_subject(call, client, certificate);
 	}
-	if (reason != REASON_NONE &&
+	if (reason != REASON_NONE && reason != REASON_MEMORY &&
 		(client->auth_methods & AUTH_BIT(AUTH_SELF_SIGNED_TLS)) != 0) {
 		*method = AUTH_SELF_SIGNED_TLS;
 		reason = check_key(client, certificate);
@@ -61,7 +65,7 @@ static enum reason read(const struct call *call, struct certificate *certificate
 
 	if (reason == REASON_NONE && !certificate_is_current(certificate, call->now_s)) {
 		certificate_clear(certificate);
-		reason = REASON_CERTIFICATE_TIME;
+		reason = failure_memory(REASON_CERTIFICATE_TIME);
 	}
 	return reason;
 }
@@ -113,5 +117,6 @@ enum reason auth_mtls_bind(const struct call *call, struct caller *caller)
 	if (reason == REASON_NONE)
 		keep(caller, &certificate);
 	certificate_clear(&certificate);
-	return reason == REASON_MEMORY ? reason : REASON_NONE;
+	/* A certificate that means nothing is none. */
+	return reason == REASON_MEMORY || reason == REASON_INTERNAL ? reason : REASON_NONE;
 }

@@ -27,7 +27,7 @@ static void begin(const struct call *call, enum auth_method method, struct readi
 static struct credential_claim claim_of(const struct call *call, const struct reading *reading)
 {
 	return (struct credential_claim){
-		.client = reading->attempt.client,
+		.client = reading->attempt.stand_in,
 		.secret = reading->credentials.secret,
 		.now_s = call->now_s,
 		.is_refused = reading->attempt.rights != REASON_NONE,
@@ -47,6 +47,18 @@ static bool is_right(const struct call *call, struct reading *reading)
 	return true;
 }
 
+/* It was looked at, and does not let anybody in, whatever is wrong with it. */
+static bool has_failed(const struct reading *reading)
+{
+	return reason_info(reading->reason)->status == 401;
+}
+
+static bool is_of_nobody(const struct reading *reading)
+{
+	return reading->attempt.client == NULL;
+}
+
+/* Nobody's secret is looked at as somebody's is, and has failed whatever comes of it. */
 static void check(const struct call *call, struct reading *reading)
 {
 	const struct credential_claim claim = claim_of(call, reading);
@@ -56,10 +68,14 @@ static void check(const struct call *call, struct reading *reading)
 		return;
 	reading->reason = credential_check(
 		call->services->credentials, &call->snapshot->failure_price, &claim, &matched);
-	if (matched != NULL)
+	if (matched != NULL && !is_of_nobody(reading))
 		reading->audit.secret_label = matched->label;
-	if (reading->reason == REASON_NONE)
-		reading->reason = reading->attempt.rights;
+	/* Without a branch that differs if it is nobody's. */
+	const unsigned matches = reading->reason == REASON_NONE;
+	const unsigned failed = has_failed(reading), of_nobody = is_of_nobody(reading);
+	const enum reason reasons[] = { reading->reason, reading->attempt.rights };
+
+	reading->reason = reasons[matches | (failed & of_nobody)];
 }
 
 /* The client is the one of this reading, or is refused for what it says. */
@@ -98,12 +114,6 @@ static bool body_agrees(const struct call *call, struct str id)
 	struct str body_id = form_value(call->form, PARAM_CLIENT_ID);
 
 	return body_id.n == 0 || str_eq(body_id, id);
-}
-
-/* It was looked at, and does not let anybody in, whatever is wrong with it. */
-static bool has_failed(const struct reading *reading)
-{
-	return reason_info(reading->reason)->status == 401;
 }
 
 /*
@@ -147,8 +157,10 @@ enum reason auth_secret_basic(const struct call *call, struct str authorization,
 {
 	struct credentials raw, decoded = { 0 };
 
-	if (!header_basic(authorization, call->arena, &raw.id, &raw.secret))
-		return REASON_BASIC_SYNTAX;
+	enum reason reason = header_basic(authorization, call->arena, &raw.id, &raw.secret);
+
+	if (reason != REASON_NONE)
+		return reason;
 	bool has_decoded = decode_halves(call, &raw, &decoded) && body_agrees(call, decoded.id);
 	bool has_raw = body_agrees(call, raw.id);
 	struct reading readings[] = {

@@ -6,6 +6,7 @@
 #include "oauth/answer.h"
 #include "oauth/params.h"
 #include "oauth/route.h"
+#include "util/openssl.h"
 #include "util/uuid.h"
 
 #define REQUEST_ID_MAX 64
@@ -276,6 +277,7 @@ void dispatch(
 	};
 
 	turn.call.form = &turn.form;
+	openssl_forget();
 	*response = (struct http_response){ 0 };
 	*audit = (struct audit){ .event = "request.denied", .method = AUTH_NONE };
 	find_client_address(&turn);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* DPoP proofs of token requests (RFC 9449 §4.3, §5). */
 #include "oauth/dpop.h"
+#include "jose/failure.h"
 #include "jose/json.h"
 #include "jose/jwt.h"
 #include "state/replay.h"
@@ -40,7 +41,8 @@ static enum reason check_signature(
 
 	if (reason != REASON_NONE)
 		return reason;
-	reason = jwk_accepts(&jwk, alg) ? jws_verify(parts, jwk.pkey, alg) : REASON_JWS_ALG;
+	reason = jwk_accepts(&jwk, alg) ? jws_verify(parts, jwk.pkey, alg)
+					: failure_memory(REASON_JWS_ALG);
 	if (reason == REASON_NONE)
 		reason = jwk_thumbprint(jwk.pkey, jkt);
 	jwk_clear(&jwk);

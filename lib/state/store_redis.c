@@ -205,14 +205,18 @@ static enum reason open_context(struct store_redis *redis)
 	return REASON_NONE;
 }
 
+/*
+ * Is all sent?  That is not asked of redisBufferWrite: when it has no memory for a new buffer,
+ * hiredis 0.14 looks into the one that is not there.  A request has no NUL in it.
+ */
 static enum reason transmit(redisContext *context, int64_t deadline_us)
 {
 	for (;;) {
-		int done = 0;
-
-		if (redisBufferWrite(context, &done) != REDIS_OK)
+		if (redisBufferWrite(context, NULL) != REDIS_OK)
 			return failure_of(context);
-		if (done)
+		if (context->obuf == NULL)
+			return REASON_STORE;
+		if (context->obuf[0] == '\0')
 			return REASON_NONE;
 		if (!wait_for(context, POLLOUT, deadline_us))
 			return REASON_STORE_UNREACHABLE;
@@ -631,5 +635,5 @@ struct store *store_redis_new(struct str host, struct str port, struct str datab
 	};
 	memcpy(redis->host, host.p, host.n);
 	redis->host[host.n] = '\0';
-	return &redis->store;
+	return (struct store *)redis;
 }

@@ -3,6 +3,7 @@
 #include "util/log.h"
 #include "util/clock.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 
 /* What a pipe takes whole or not at all, so that lines of several processes never mix. */
 #define LINE_SIZE PIPE_BUF
-#define PATIENCE_MS 100
+#define PATIENCE_US INT64_C(100000)
 
 /* One event with all that is told of it. */
 struct record {
@@ -102,12 +103,27 @@ static void compose(struct buf *line, enum log_format format, const struct recor
 	buf_text(line, format == LOG_FORMAT_JSON ? "}\n" : "\n");
 }
 
-/* A reader that has stopped reading loses lines; it must not stop the service. */
-static bool is_writable(const struct log *log)
+static bool is_writable(const struct log *log, int64_t patience_us)
 {
 	struct pollfd output = { .fd = log->fd, .events = POLLOUT };
 
-	return log->is_file || poll(&output, 1, PATIENCE_MS) == 1;
+	return log->is_file || poll(&output, 1, (int)((patience_us + 999) / 1000)) == 1;
+}
+
+/*
+ * A reader that has stopped reading loses lines; it must not stop the service.  Another process
+ * may take the room that there was.
+ */
+static void put(const struct log *log, const struct buf *line)
+{
+	int64_t until_us = clock_steady_us() + PATIENCE_US;
+	int64_t left_us = PATIENCE_US;
+
+	while (left_us > 0 && is_writable(log, left_us)) {
+		if (write(log->fd, line->p, line->n) >= 0 || errno != EAGAIN)
+			return;
+		left_us = until_us - clock_steady_us();
+	}
 }
 
 const char *log_level_name(enum log_level level)
@@ -146,8 +162,8 @@ void log_write(const struct log *log, enum log_level level, const char *event,
 		line = buf_init(memory, sizeof(memory));
 		compose(&line, log->format, &record, text_limits[i]);
 	}
-	if (!line.overflow && is_writable(log) && write(log->fd, line.p, line.n) < 0)
-		return;
+	if (!line.overflow)
+		put(log, &line);
 }
 
 void log_message(

@@ -29,6 +29,8 @@ static const struct question questions[] = {
 	/* a%2Bb:x and c:x */
 	{ "Basic, raw and decoded", { TOKEN, "HTTP_AUTHORIZATION=Basic YSUyQmI6eA==" }, "",
 		true, "a%2Bb a+b" },
+	{ "Basic, not to be decoded", { TOKEN, "HTTP_AUTHORIZATION=Basic YSV6ejp4" }, "", true,
+		"a%zz" },
 	{ "Basic, redirected", { TOKEN, "REDIRECT_HTTP_AUTHORIZATION=basic Yzp4" }, "", true,
 		"c c" },
 	{ "two headers and a form",
@@ -101,6 +103,31 @@ static void test_assertion(void **state)
 	check_end();
 }
 
+/* With too little memory to look at all of it, any client may matter. */
+static void test_little_memory(void **state)
+{
+	static const struct question question = { "memory",
+		{ TOKEN, "HTTP_AUTHORIZATION=Basic Yzp4" }, "", true, "" };
+	static const struct str wanted[] = { TEXT("c"), TEXT("c"), TEXT("d"), TEXT("e") };
+	bool found = false;
+
+	(void)state;
+	for (size_t limit = 128; limit < 4096; limit += 8) {
+		struct arena *arena = arena_new(limit, limit);
+		struct str_list clients = ask(&question,
+			STR("client_id=d&client_assertion=eyJhbGciOiJIUzI1NiJ9."
+			    "eyJzdWIiOiJlIiwiaXNzIjoiZiJ9.AA&" ASSERTION_TYPE),
+			arena, &found);
+
+		CHECK_NUMBER(clients.count, found ? COUNT(wanted) : 0, "all or none");
+		for (size_t i = 0; i < clients.count && i < COUNT(wanted); i++)
+			CHECK_TEXT(clients.items[i], wanted[i], "one of them");
+		arena_free(arena);
+	}
+	CHECK(found, "with plenty");
+	check_end();
+}
+
 static void test_memory(void **state)
 {
 	static const struct question question = { "memory", { TOKEN }, "client_id=d", true,
@@ -120,6 +147,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
 		cmocka_unit_test(test_assertion),
+		cmocka_unit_test(test_little_memory),
 		cmocka_unit_test(test_memory),
 	};
 

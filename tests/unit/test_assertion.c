@@ -4,6 +4,8 @@
 #include "ask.h"
 #include "makers.h"
 
+#include <openssl/err.h>
+
 #define ANY REASON__MAX /* whatever the log calls it */
 
 /* 32 bytes, the shortest that HS256 may have. */
@@ -59,6 +61,19 @@ enum reason __wrap_jws_verify_secret(const struct jws_parts *parts, struct str s
 {
 	verified++;
 	return __real_jws_verify_secret(parts, secret);
+}
+
+/* Is there no memory to find out of what kind a key is? */
+static bool no_memory;
+
+bool __real_alg_fits(enum jose_alg alg, const EVP_PKEY *pkey);
+bool __wrap_alg_fits(enum jose_alg alg, const EVP_PKEY *pkey);
+
+bool __wrap_alg_fits(enum jose_alg alg, const EVP_PKEY *pkey)
+{
+	if (no_memory)
+		ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
+	return !no_memory && __real_alg_fits(alg, pkey);
 }
 
 static struct client *add_client(const char *id, unsigned methods)
@@ -1076,6 +1091,22 @@ static void test_store_fails(void **state)
 	check_end();
 }
 
+/* Then nobody knows whether the key fits: the fault is ours, and the assertion stays unused. */
+static void test_no_memory(void **state)
+{
+	char *jwt = assertion_by(BY_EC, "EC", NULL, NULL);
+
+	(void)state;
+	no_memory = true;
+	send_assertion(jwt);
+	no_memory = false;
+	ask_check_error(REASON_MEMORY, "no memory");
+	send_assertion(jwt);
+	ask_check_token("then there is");
+	free(jwt);
+	check_end();
+}
+
 /* client_assertion and its type belong together, and are one method. */
 static void test_choice(void **state)
 {
@@ -1236,6 +1267,7 @@ int main(void)
 		TEST(test_replay_with_more_leeway),
 		TEST(test_refused_is_not_used),
 		TEST(test_store_fails),
+		TEST(test_no_memory),
 		TEST(test_choice),
 		TEST(test_access_token),
 		TEST(test_audit),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of domain/credential, with the hashes of tests/vectors/crypt.json; linked with --wrap
- * of crypt_r, crypt_gensalt_rn, EVP_Q_mac and mmap, to count and to fail. */
+ * of crypt_r, crypt_gensalt_rn, EVP_Q_mac, EVP_Digest, RAND_bytes and mmap, to count and to
+ * fail. */
 #include "fixture.h"
 
 #include <crypt.h>
@@ -23,6 +24,12 @@ unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const ch
 	const char *subalg, const OSSL_PARAM *params, const void *key, size_t keylen,
 	const unsigned char *data, size_t datalen, unsigned char *out, size_t outsize,
 	size_t *outlen);
+int __real_RAND_bytes(unsigned char *p, int n);
+int __wrap_RAND_bytes(unsigned char *p, int n);
+int __real_EVP_Digest(const void *data, size_t count, unsigned char *md, unsigned *size,
+	const EVP_MD *type, ENGINE *impl);
+int __wrap_EVP_Digest(const void *data, size_t count, unsigned char *md, unsigned *size,
+	const EVP_MD *type, ENGINE *impl);
 void *__real_mmap(void *at, size_t n, int rights, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *at, size_t n, int rights, int flags, int fd, off_t offset);
 void *__wrap_mmap64(void *at, size_t n, int rights, int flags, int fd, off_t offset);
@@ -30,7 +37,7 @@ void *__wrap_mmap64(void *at, size_t n, int rights, int flags, int fd, off_t off
 static unsigned hash_count;
 static const char *hash_result; /* what crypt_r returns instead of hashing */
 static int hash_error;          /* errno then */
-static bool hash_fails, salt_fails, mac_fails, map_fails;
+static bool hash_fails, salt_fails, mac_fails, digest_fails, map_fails, random_fails;
 
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
 {
@@ -63,6 +70,17 @@ unsigned char *__wrap_EVP_Q_mac(OSSL_LIB_CTX *libctx, const char *name, const ch
 		return NULL;
 	return __real_EVP_Q_mac(libctx, name, propq, subalg, params, key, keylen, data, datalen,
 		out, outsize, outlen);
+}
+
+int __wrap_EVP_Digest(const void *data, size_t count, unsigned char *md, unsigned *size,
+	const EVP_MD *type, ENGINE *impl)
+{
+	return digest_fails ? 0 : __real_EVP_Digest(data, count, md, size, type, impl);
+}
+
+int __wrap_RAND_bytes(unsigned char *p, int n)
+{
+	return random_fails ? 0 : __real_RAND_bytes(p, n);
 }
 
 void *__wrap_mmap(void *at, size_t n, int rights, int flags, int fd, off_t offset)
@@ -355,6 +373,9 @@ static void test_price_of_kinds(void **state)
 			90000 },
 		{ TEXT("$5$rounds=1$salt$1234567890123456789012345678901234567890123"), 0 },
 		{ TEXT("$y$ZZZ$salt$1234567890123456789012345678901234567890123"), 0 },
+		{ TEXT("$5$rounds=many$salt$1234567890123456789012345678901234567890123"), 0 },
+		{ TEXT("$y$j9!$salt$1234567890123456789012345678901234567890123"), 0 },
+		{ TEXT("$y$J9T$salt$1234567890123456789012345678901234567890123"), 0 },
 		{ TEXT("$1$salt$1234567890123456789012"), 0 },
 	};
 
@@ -369,6 +390,55 @@ static void test_price_of_kinds(void **state)
 		CHECK(credential_hash_is_supported(cases[i].hash) == (cases[i].cost_us > 0),
 			cases[i].hash.p);
 	}
+	check_end();
+}
+
+#define SHA_TAIL "$1234567890123456789012345678901234567890123"
+
+/* Parameters alone make no hash: one that crypt(3) would not take is not loaded. */
+static void test_unsupported(void **state)
+{
+	static const struct {
+		const char *name;
+		struct str hash;
+		bool supported;
+	} cases[] = {
+		{ "as it should be", TEXT("$5$salt" SHA_TAIL), true },
+		{ "a control", TEXT("$5$sa\x7ft" SHA_TAIL), false },
+		{ "a blank", TEXT("$5$sa t" SHA_TAIL), false },
+		{ "a byte above ASCII", TEXT("$5$sa\xc3t" SHA_TAIL), false },
+		{ "a colon", TEXT("$5$sa:t" SHA_TAIL), false },
+	};
+	char longest[CRYPT_OUTPUT_SIZE + 1];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		CHECK(credential_hash_is_supported(cases[i].hash) == cases[i].supported,
+			cases[i].name);
+	for (size_t n = CRYPT_OUTPUT_SIZE - 1; n <= CRYPT_OUTPUT_SIZE; n++) {
+		memset(longest, 'x', sizeof(longest));
+		memcpy(longest, "$5$", 3);
+		memcpy(longest + n - strlen(SHA_TAIL), SHA_TAIL, strlen(SHA_TAIL));
+		CHECK(credential_hash_is_supported((struct str){ longest, n }) ==
+				(n < CRYPT_OUTPUT_SIZE),
+			"longer than any output of crypt(3)");
+	}
+	check_end();
+}
+
+/* A kind that is not known is never run, and nothing matches it. */
+static void test_unknown_kind(void **state)
+{
+	const struct secret unknown = { .kind = SECRET_CRYPT,
+		.text = STR("$1$salt$1234567890123456789012") };
+	const struct client client = { .id = STR("u"), .secrets = &unknown, .secret_count = 1 };
+	const struct secret *matched;
+
+	(void)state;
+	CHECK_REASON(check_with(checker, &client, no_hash, STR("abc"), NOW_S, &matched),
+		REASON_SECRET_WRONG, "not run");
+	CHECK_NUMBER(hash_count, 0, "not run");
+	CHECK(!matched, "not run");
 	check_end();
 }
 
@@ -492,7 +562,7 @@ static unsigned hash_round(size_t first, size_t end, size_t configured)
 
 	hash_count = 0;
 	for (size_t i = first; i < end; i++) {
-		char id[16];
+		char id[24];
 		struct client client = { .secrets = &slow, .secret_count = 1 };
 		const struct credential_claim claim = { &client, STR("a"), NOW_S, false };
 		const struct secret *matched;
@@ -564,6 +634,16 @@ static void test_memory_cannot_grow(void **state)
 	map_fails = false;
 	CHECK_NUMBER(hash_round(401, 2000, 4000), 1599, "grown");
 	CHECK_NUMBER(hash_round(0, 2000, 4000), 0, "grown");
+	check_end();
+}
+
+/* There is an end to it: more hashes than it has places for take no more memory. */
+static void test_memory_is_bounded(void **state)
+{
+	(void)state;
+	CHECK_NUMBER(hash_round(0, 20, 1000000), 20, "a million hashes");
+	CHECK_NUMBER(hash_round(0, 20, 1000000), 0, "remembered");
+	CHECK_NUMBER(hash_round(0, 20, 2000000), 0, "it is as large as it gets");
 	check_end();
 }
 
@@ -712,6 +792,24 @@ static void test_work_id_fails(void **state)
 	check_end();
 }
 
+/* A hash that is longer than any must not be cut off, and so be taken for another. */
+static void test_work_id_of_long(void **state)
+{
+	static const unsigned char zeros[SECRET_DIGEST_SIZE];
+	static char text[CRYPT_OUTPUT_SIZE + 200];
+	const struct secret slow = { .kind = SECRET_CRYPT, .text = { text, sizeof(text) } };
+	const struct client client = { .id = STR("s"), .secrets = &slow, .secret_count = 1 };
+	const struct credential_claim claim = { .client = &client, .secret = STR("abc") };
+	const struct credential_work work = { .checker = checker, .claim = &claim };
+	unsigned char id[SECRET_DIGEST_SIZE] = { 1 };
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	CHECK(!credential_work_id(&work, id), "too long");
+	CHECK(secret_equal(id, zeros, sizeof(id)), "zeros");
+	check_end();
+}
+
 /* More clients than any memory keeps: each answer stays right. */
 static void test_many(void **state)
 {
@@ -787,6 +885,11 @@ static void test_hash_fails(void **state)
 		credential_hash(checker, STR("a"), &buf), REASON_HASHING, "a failure token");
 	hash_fails = false;
 	CHECK(!str_contains(buf_view(&buf), STR("*")), "nothing is appended");
+	CHECK_REASON(credential_hash(checker, STR("a\0b"), &buf), REASON_HASHING,
+		"crypt(3) would read a part of it");
+	CHECK_NUMBER(buf.n, 0, "nothing is appended");
+	buf = buf_init(space, 20);
+	CHECK_REASON(credential_hash(checker, STR("a"), &buf), REASON_HASHING, "no room");
 	check_end();
 }
 
@@ -816,6 +919,81 @@ static void test_check_fails(void **state)
 			     &matched),
 		REASON_NONE, "and then it works");
 	credential_checker_free(NULL);
+	check_end();
+}
+
+/* What cannot be digested is not right, and no wrong secret either. */
+static void test_digest_fails(void **state)
+{
+	const struct secret fast = fixture_secret("abc");
+	const struct client client = { .id = STR("f"), .secrets = &fast, .secret_count = 1 };
+	const struct credential_claim claim = { &client, STR("abc"), NOW_S, false };
+	const struct secret *matched = &fast;
+
+	(void)state;
+	digest_fails = true;
+	CHECK(!credential_is_right(checker, &claim, &matched) && !matched, "unknown");
+	CHECK_REASON(check_with(checker, &client, no_hash, STR("abc"), NOW_S, &matched),
+		REASON_HASHING, "EVP_Digest");
+	digest_fails = false;
+	CHECK(credential_is_right(checker, &claim, &matched), "and then it works");
+	CHECK(matched == &fast, "and then it works");
+	check_end();
+}
+
+/* Without random bytes there is no key for the memory: what is right is right all the same. */
+static void test_no_random(void **state)
+{
+	const struct secret slow = fixture_slow_secret();
+	const struct client client = { .id = STR("s"), .secrets = &slow, .secret_count = 1 };
+	const struct secret *matched;
+
+	(void)state;
+	random_fails = true;
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+				     NOW_S, &matched),
+			REASON_NONE, "right");
+	CHECK_NUMBER(hash_count, 2, "not remembered");
+	CHECK_REASON(check_with(checker, &client, no_hash, STR("wrong"), NOW_S, &matched),
+		REASON_SECRET_WRONG, "wrong");
+	random_fails = false;
+	hash_count = 0;
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_REASON(check_with(checker, &client, no_hash, STR(FIXTURE_SLOW_SECRET),
+				     NOW_S, &matched),
+			REASON_NONE, "and then it works");
+	CHECK_NUMBER(hash_count, 1, "remembered");
+	check_end();
+}
+
+/* One hash that crypt(3) cannot do keeps nobody out who has another secret that is right. */
+static void test_check_fails_for_one(void **state)
+{
+	const struct secret unusable = { .kind = SECRET_CRYPT,
+		.text = STR("$y$jzz" SHA_TAIL "45678901234567890123456789012345") };
+	const struct secret secrets[] = { unusable, unusable, fixture_slow_secret() };
+	const struct client client = { .id = STR("u"), .secrets = secrets, .secret_count = 3 };
+	struct failure_price price = { 0 };
+	const struct secret *matched;
+	const struct {
+		const char *name;
+		struct credential_claim claim;
+		enum reason wanted;
+	} cases[] = {
+		{ "refused, whatever the secret",
+			{ &client, STR(FIXTURE_SLOW_SECRET), NOW_S, true }, REASON_HASHING },
+		{ "wrong", { &client, STR("wrong"), NOW_S, false }, REASON_HASHING },
+		{ "right", { &client, STR(FIXTURE_SLOW_SECRET), NOW_S, false }, REASON_NONE },
+	};
+
+	(void)state;
+	failure_price_add(&price, &client);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK_REASON(credential_check(checker, &price, &cases[i].claim, &matched),
+			cases[i].wanted, cases[i].name);
+		CHECK((matched != NULL) == (cases[i].wanted == REASON_NONE), cases[i].name);
+	}
 	check_end();
 }
 
@@ -880,6 +1058,8 @@ int main(void)
 			test_price_of_several, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(
 			test_price_of_kinds, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_unsupported, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_unknown_kind, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_unusable_hash, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(
 			test_too_long_for_bcrypt, make_checker, free_checker),
@@ -891,14 +1071,22 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_memory_cannot_grow, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(
+			test_memory_is_bounded, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
 			test_count_of_hashes, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_fast, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_work_id, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_work_id_fails, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_work_id_of_long, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_many, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_hash, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_hash_fails, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(test_check_fails, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_digest_fails, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(test_no_random, make_checker, free_checker),
+		cmocka_unit_test_setup_teardown(
+			test_check_fails_for_one, make_checker, free_checker),
 		cmocka_unit_test_setup_teardown(
 			test_check_fails_alike, make_checker, free_checker),
 	};

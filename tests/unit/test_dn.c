@@ -353,6 +353,51 @@ static void test_many_blanks(void **state)
 	check_end();
 }
 
+/* An encoded value has its limit, too, and so have blanks inside of a text. */
+static void test_long_values(void **state)
+{
+	static char text[4 + 2 * (DN_VALUE_MAX + 1)];
+	const size_t head = 4, largest = DN_VALUE_MAX;
+
+	(void)state;
+	/* A UTF8String of 1020 characters behind four bytes, and of one more. */
+	for (size_t more = 0; more < 2; more++) {
+		const size_t content = largest - head + more;
+
+		memset(text, '6', sizeof(text));
+		snprintf(text, sizeof(text), "CN=#0c82%04zx", content);
+		text[12] = '6';
+		CHECK(dn_is_valid((struct str){ text, 4 + 2 * (head + content) }) ==
+				(more == 0),
+			"encoded");
+	}
+	for (size_t blanks = 1; blanks < 4; blanks++) {
+		memset(text, 'a', sizeof(text));
+		memcpy(text, "CN=", 3);
+		memset(text + 3 + largest - 2, ' ', blanks);
+		CHECK(dn_is_valid((struct str){ text, 3 + largest - 2 + blanks + 1 }) ==
+				(blanks == 1),
+			"blanks");
+	}
+	check_end();
+}
+
+/* A type that is longer than any that is compared is none of the text's. */
+static void test_long_type(void **state)
+{
+	char type[256] = "1.2.3";
+	const struct test_entry entry = { type, UTF8, TEXT("a"), 0 };
+
+	(void)state;
+	check_match(STR("1.2.3=a"), &entry, 1, true, "short");
+	while (strlen(type) < 200)
+		strncat(type, ".123456789", 11);
+	check_match(STR("1.2.3=a"), &entry, 1, false, "long");
+	type[127] = '\0';
+	CHECK(!dn_is_valid((struct str){ type, strlen(type) }), "no value");
+	check_end();
+}
+
 /* Whatever string type a certificate has, the text is compared as UTF-8. */
 static void test_string_types(void **state)
 {
@@ -482,6 +527,8 @@ int main(void)
 		cmocka_unit_test(test_two_names),
 		cmocka_unit_test(test_injection),
 		cmocka_unit_test(test_many_blanks),
+		cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_long_type),
 		cmocka_unit_test(test_string_types),
 		cmocka_unit_test(test_empty_name),
 		cmocka_unit_test(test_many_attributes),

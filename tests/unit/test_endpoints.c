@@ -279,6 +279,26 @@ static void test_largest_body(void **state)
 	check_end();
 }
 
+/* A configuration without clients is one that lets nobody in. */
+static void test_no_clients(void **state)
+{
+	static const struct client_table nobody;
+	const struct client_table clients = fixture.snapshot->clients;
+
+	(void)state;
+	fixture.snapshot->clients = nobody;
+	assert_int_equal(snapshot_seal(fixture.snapshot), REASON_NONE);
+	ask_send(&(struct ask){ .body = STR(GOOD) });
+	ask_check_error(REASON_CLIENT_UNKNOWN, "post");
+	ask_send(&(struct ask){ .body = STR(GRANT), .more = { BASIC } });
+	ask_check_error(REASON_CLIENT_UNKNOWN, "basic");
+	fixture.snapshot->clients = clients;
+	assert_int_equal(snapshot_seal(fixture.snapshot), REASON_NONE);
+	ask_send(&(struct ask){ .body = STR(GOOD) });
+	ask_check_token("with them");
+	check_end();
+}
+
 /* Interface §3.2, as far as it concerns secrets. */
 static void test_authentication(void **state)
 {
@@ -287,6 +307,10 @@ static void test_authentication(void **state)
 		{ "empty body", { .body = TEXT("") }, REASON_NO_CREDENTIALS },
 		{ "none, behind Apache", { .body = TEXT(GRANT), .more = { "SERVER_SOFTWARE=Apache/2.4.62 (Debian)" } },
 			REASON_NO_CREDENTIALS_APACHE },
+		{ "an empty header behind Apache", { .body = TEXT(GRANT), .more = { "HTTP_AUTHORIZATION=",
+			"SERVER_SOFTWARE=Apache/2.4.62 (Debian)" } }, REASON_NO_CREDENTIALS },
+		{ "an empty header behind Apache, redirected", { .body = TEXT(GRANT), .more = {
+			"REDIRECT_HTTP_AUTHORIZATION=", "SERVER_SOFTWARE=Apache" } }, REASON_NO_CREDENTIALS },
 		{ "post", { .body = TEXT(GOOD) }, REASON_NONE },
 		{ "basic", { .body = TEXT(GRANT), .more = { BASIC } }, REASON_NONE },
 		{ "basic, redirected", { .body = TEXT(GRANT), .more = { "REDIRECT_" BASIC } }, REASON_NONE },
@@ -307,6 +331,13 @@ static void test_authentication(void **state)
 			"HTTP_AUTHORIZATION=Basic YStiOmMlNDErMTAwJQ==" } }, REASON_NONE },
 		{ "basic, raw, with its client_id", { .body = TEXT(GRANT "&client_id=a%2Bb"), .more = {
 			"HTTP_AUTHORIZATION=Basic YStiOmMlNDErMTAwJQ==" } }, REASON_NONE },
+		{ "basic, form-encoded, with its client_id", { .body = TEXT(GRANT "&client_id=odd+%25%2B%3A%26%3Did"),
+			.more = { /* as above */
+			"HTTP_AUTHORIZATION=Basic b2RkKyUyNSUyQiUzQSUyNiUzRGlkOnAlMjUlMkIrdyUzQWQlMjYlM0QlQzMlQTQ=" } },
+			REASON_NONE },
+		{ "basic, form-encoded, and another client_id", { .body = TEXT(GRANT "&client_id=RFC9068"), .more = {
+			"HTTP_AUTHORIZATION=Basic b2RkKyUyNSUyQiUzQSUyNiUzRGlkOnAlMjUlMkIrdyUzQWQlMjYlM0QlQzMlQTQ=" } },
+			REASON_AUTH_CLIENT_ID },
 		{ "post, odd characters", { .body = TEXT(GRANT
 			"&client_id=odd+%25%2B%3A%26%3Did&client_secret=p%25%2B+w%3Ad%26%3D%C3%A4") }, REASON_NONE },
 
@@ -1216,6 +1247,7 @@ int main(void)
 		TEST(test_common_checks),
 		TEST(test_order),
 		TEST(test_largest_body),
+		TEST(test_no_clients),
 		TEST(test_authentication),
 		TEST(test_half_credentials),
 		TEST(test_denials_are_alike),

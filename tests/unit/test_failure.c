@@ -8,8 +8,10 @@
 #include "makers.h"
 
 #include "jose/certificate.h"
+#include "jose/failure.h"
 #include "jose/jwt.h"
 #include "oauth/dispatch.h"
+#include "oauth/meter.h"
 #include "oauth/mint.h"
 #include "oauth/reuse.h"
 #include "util/diag.h"
@@ -19,6 +21,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
@@ -117,13 +120,26 @@ static void openssl_free(void *p, const char *file, int line)
 	free(p);
 }
 
+/* OpenSSL says why. */
+static bool crypto_fails(void)
+{
+	if (!fails_now(FAIL_CRYPTO))
+		return false;
+	bool was_armed = plan.armed;
+
+	plan.armed = false;
+	ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
+	plan.armed = was_armed;
+	return true;
+}
+
 /* A function of OpenSSL that returns `failure` when its turn has come. */
-#define WRAP(type, name, failure, parameters, arguments)                             \
-	type __real_##name parameters;                                               \
-	type __wrap_##name parameters;                                               \
-	type __wrap_##name parameters                                                \
-	{                                                                            \
-		return fails_now(FAIL_CRYPTO) ? (failure) : __real_##name arguments; \
+#define WRAP(type, name, failure, parameters, arguments)                     \
+	type __real_##name parameters;                                       \
+	type __wrap_##name parameters;                                       \
+	type __wrap_##name parameters                                        \
+	{                                                                    \
+		return crypto_fails() ? (failure) : __real_##name arguments; \
 	}
 
 WRAP(int, EVP_Digest, 0,
@@ -187,7 +203,7 @@ ECDSA_SIG *__wrap_d2i_ECDSA_SIG(ECDSA_SIG **s, const unsigned char **p, long n)
 {
 	if (n > der_len_max)
 		der_len_max = n;
-	return n > 128 || fails_now(FAIL_CRYPTO) ? NULL : __real_d2i_ECDSA_SIG(s, p, n);
+	return n > 128 || crypto_fails() ? NULL : __real_d2i_ECDSA_SIG(s, p, n);
 }
 
 WRAP(X509 *, d2i_X509, NULL, (X509 * *x, const unsigned char **p, long n), (x, p, n))
@@ -200,6 +216,16 @@ WRAP(int, i2d_ASN1_PRINTABLE, -1, (const ASN1_STRING *s, unsigned char **p), (s,
 WRAP(int, ASN1_TIME_cmp_time_t, -2, (const ASN1_TIME *s, time_t t), (s, t))
 WRAP(int, OBJ_obj2txt, -1, (char *p, int n, const ASN1_OBJECT *a, int dotted),
 	(p, n, a, dotted))
+WRAP(int, EVP_PKEY_keygen_init, 0, (EVP_PKEY_CTX * c), (c))
+WRAP(int, EVP_PKEY_CTX_set_rsa_keygen_bits, 0, (EVP_PKEY_CTX * c, int n), (c, n))
+WRAP(int, EVP_PKEY_CTX_set_rsa_keygen_primes, -2, (EVP_PKEY_CTX * c, int n), (c, n))
+WRAP(int, EVP_PKEY_generate, 0, (EVP_PKEY_CTX * c, EVP_PKEY **k), (c, k))
+WRAP(BIO *, BIO_new, NULL, (const BIO_METHOD *m), (m))
+WRAP(BIO *, BIO_new_mem_buf, NULL, (const void *p, int n), (p, n))
+WRAP(int, PEM_write_bio_PKCS8PrivateKey, 0,
+	(BIO * b, const EVP_PKEY *k, const EVP_CIPHER *e, const char *p, int n,
+		pem_password_cb *f, void *u),
+	(b, k, e, p, n, f, u))
 WRAP(int, i2d_ECDSA_SIG, -1, (const ECDSA_SIG *s, unsigned char **p), (s, p))
 
 static size_t failed_total;
@@ -232,6 +258,9 @@ static void walk(enum source source, void (*scenario)(void))
 	check_end();
 }
 
+/* There is so little memory for the request that it may fail without a call that does. */
+static bool is_cramped;
+
 /* Between these two, calls may fail. */
 static void arm(void)
 {
@@ -241,7 +270,7 @@ static void arm(void)
 /* Did a call fail? */
 static bool disarm(void)
 {
-	bool hit = plan.armed && plan.calls >= plan.n;
+	bool hit = is_cramped || (plan.armed && plan.calls >= plan.n);
 
 	plan.armed = false;
 	return hit;
@@ -468,6 +497,137 @@ static void test_jws_secret(void **state)
 	walk_all(verify_secret, OPENSSL | CRYPTO);
 }
 
+static void generate_key(void)
+{
+	EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
+
+	arm();
+	enum reason reason = key_generate(signing_alg, 2048, &pkey);
+	bool hit = disarm();
+
+	CHECK((pkey != NULL) == (reason == REASON_NONE), alg_info(signing_alg)->name);
+	CHECK(reason == REASON_NONE || (hit && reason == REASON_RANDOM),
+		alg_info(signing_alg)->name);
+	CHECK(pkey == NULL || alg_fits(signing_alg, pkey), alg_info(signing_alg)->name);
+	EVP_PKEY_free(pkey);
+}
+
+static void check_pair(void)
+{
+	/* A key of its own each time: OpenSSL 3.0 keeps RSA's blinding with it, be it damaged.
+	 */
+	EVP_PKEY *pkey = EVP_PKEY_dup(signing_key);
+
+	assert_non_null(pkey);
+	arm();
+	enum reason reason = key_check_pair(pkey);
+
+	CHECK(reason == REASON_NONE || (disarm() && reason == REASON_KEY_INCONSISTENT),
+		alg_info(signing_alg)->name);
+	plan.armed = false;
+	CHECK_NUMBER(ERR_peek_error(), 0, "errors");
+	EVP_PKEY_free(pkey);
+}
+
+static void write_key(void)
+{
+	char space[4096];
+	struct buf buf = buf_init(space, sizeof(space));
+	EVP_PKEY *again = NULL;
+
+	arm();
+	enum reason reason = key_write_pem(signing_key, &buf);
+	bool hit = disarm();
+
+	CHECK(reason == REASON_NONE || (hit && reason == REASON_INTERNAL), "written");
+	if (reason != REASON_NONE)
+		return;
+	/* What it gives is the whole key, or it gives nothing. */
+	CHECK_REASON(key_read_pem(buf_view(&buf), &again), REASON_NONE, "whole");
+	CHECK(again != NULL && EVP_PKEY_eq(again, signing_key) == 1, "whole");
+	EVP_PKEY_free(again);
+}
+
+static struct str key_pem;
+
+static void read_key(void)
+{
+	EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
+
+	arm();
+	enum reason reason = key_read_pem(key_pem, &pkey);
+	bool hit = disarm();
+
+	CHECK((pkey != NULL) == (reason == REASON_NONE), "read");
+	CHECK(reason == REASON_NONE || hit, "read");
+	CHECK(pkey == NULL || EVP_PKEY_eq(pkey, signing_key) == 1, "the same key");
+	EVP_PKEY_free(pkey);
+}
+
+static void test_keys(void **state)
+{
+	static const enum jose_alg algs[] = { JOSE_ALG_RS256, JOSE_ALG_ES256, JOSE_ALG_EDDSA };
+	static const char *const keys[] = { KEY_RSA, KEY_EC, KEY_OKP };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(algs); i++) {
+		char space[4096];
+		struct buf buf = buf_init(space, sizeof(space));
+
+		signing_alg = algs[i];
+		/* To look for primes takes long. */
+		walk_all(generate_key, algs[i] == JOSE_ALG_RS256 ? CRYPTO : OPENSSL);
+		signing_key = support_key(keys[i]);
+		walk_all(check_pair, OPENSSL | CRYPTO);
+		walk_all(write_key, OPENSSL | CRYPTO);
+		assert_int_equal(key_write_pem(signing_key, &buf), REASON_NONE);
+		key_pem = buf_view(&buf);
+		walk_all(read_key, OPENSSL | CRYPTO);
+		EVP_PKEY_free(signing_key);
+	}
+	check_end();
+}
+
+/* A lack of memory, wherever in the queue it stands, is not the fault of what was read. */
+static void test_failure_reason(void **state)
+{
+	static const struct {
+		const char *name;
+		int codes[3][2]; /* library and reason, from the oldest on; 0: no more */
+		enum reason wanted;
+		bool is_said; /* in so many words */
+	} cases[] = {
+		{ "nothing", { { 0, 0 } }, REASON_JWS_SIGNATURE, false },
+		{ "memory", { { ERR_LIB_X509, ERR_R_MALLOC_FAILURE } }, REASON_MEMORY, true },
+		{ "a number", { { ERR_LIB_BN, 1 } }, REASON_MEMORY, false },
+		{ "a context", { { ERR_LIB_EVP, 1 } }, REASON_MEMORY, false },
+		{ "the library itself", { { ERR_LIB_CRYPTO, 1 } }, REASON_MEMORY, false },
+		{ "a signature", { { ERR_LIB_RSA, 1 } }, REASON_JWS_SIGNATURE, false },
+		{ "a text", { { ERR_LIB_ASN1, 1 }, { ERR_LIB_X509, 1 } }, REASON_JWS_SIGNATURE,
+			false },
+		{ "memory, and then a text", { { ERR_LIB_CRYPTO, 1 }, { ERR_LIB_ASN1, 1 } },
+			REASON_MEMORY, false },
+		{ "a text, and then memory",
+			{ { ERR_LIB_ASN1, 1 }, { ERR_LIB_ASN1, ERR_R_MALLOC_FAILURE } },
+			REASON_MEMORY, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		for (size_t k = 0; cases[i].codes[k][0] != 0; k++)
+			ERR_raise(cases[i].codes[k][0], cases[i].codes[k][1]);
+		CHECK_REASON(
+			failure_reason(REASON_JWS_SIGNATURE), cases[i].wanted, cases[i].name);
+		CHECK_NUMBER(ERR_peek_error(), 0, cases[i].name);
+		for (size_t k = 0; cases[i].codes[k][0] != 0; k++)
+			ERR_raise(cases[i].codes[k][0], cases[i].codes[k][1]);
+		CHECK_REASON(failure_memory(REASON_KEY_TYPE),
+			cases[i].is_said ? REASON_MEMORY : REASON_KEY_TYPE, cases[i].name);
+		CHECK_NUMBER(ERR_peek_error(), 0, cases[i].name);
+	}
+	check_end();
+}
+
 static X509 *x509;
 static char *pem;
 static struct jwk registered, stranger;
@@ -525,6 +685,7 @@ static void look_at_certificate(void)
 {
 	struct certificate certificate;
 	bool is_match, has_key, has_other_key, is_current, was_current, hit;
+	bool tells_subject, tells_key, tells_time;
 	unsigned char *der = NULL;
 	int len = i2d_X509(x509, &der);
 
@@ -534,15 +695,21 @@ static void look_at_certificate(void)
 		REASON_NONE);
 	arm();
 	is_match = certificate_has_subject(&certificate, subject);
+	tells_subject = is_match || failure_memory(REASON_NONE) == REASON_MEMORY;
 	has_key = certificate_has_key(&certificate, &registered);
+	tells_key = has_key || failure_memory(REASON_NONE) == REASON_MEMORY;
 	has_other_key = certificate_has_key(&certificate, &stranger);
 	is_current = certificate_is_current(&certificate, NOW_S);
+	tells_time = is_current || failure_memory(REASON_NONE) == REASON_MEMORY;
 	was_current = certificate_is_current(&certificate, CERTIFICATE_BEGIN_S - 1);
 	hit = disarm();
 	CHECK(subject_is_right ? is_match || hit : !is_match, subject->value.p);
 	CHECK(has_key || hit, "key");
 	CHECK(is_current || hit, "current");
 	CHECK(!has_other_key && !was_current, "never accepted");
+	CHECK(plan.source != FAIL_CRYPTO || !subject_is_right || tells_subject, "the subject");
+	CHECK(plan.source != FAIL_CRYPTO || tells_key, "the key");
+	CHECK(plan.source != FAIL_CRYPTO || tells_time, "the time");
 	certificate_clear(&certificate);
 	OPENSSL_free(der);
 }
@@ -703,7 +870,7 @@ static void make_checker(void)
 static void test_checker(void **state)
 {
 	(void)state;
-	walk_all(make_checker, LIBRARY | CRYPTO);
+	walk_all(make_checker, LIBRARY);
 }
 
 static struct fixture fixture;
@@ -793,7 +960,7 @@ static void send_request(void)
 
 	has_token = str_contains(response.body, STR("access_token"));
 	CHECK(response.status == 200 || (hit && response.status >= 500) ||
-			(hit && request_is_signed && plan.source != FAIL_LIBRARY &&
+			(hit && request_is_signed && plan.source == FAIL_OPENSSL &&
 				(response.status == 400 || response.status == 401)),
 		"200, or a fault of the server");
 	CHECK(has_token == (response.status == 200 && strcmp(request_path, "/token") == 0),
@@ -882,6 +1049,14 @@ static void test_dispatch(void **state)
 	}
 }
 
+/* The first token that is to be kept: without memory for it it is issued all the same. */
+static void send_with_new_cache(void)
+{
+	reuse_cache_free(fixture.services.reuse);
+	fixture.services.reuse = reuse_cache_new();
+	send_request();
+}
+
 /* With a cache that holds the token, and with one that has to get memory for it. */
 static void test_dispatch_reuse(void **state)
 {
@@ -901,12 +1076,42 @@ static void test_dispatch_reuse(void **state)
 		fixture.arena = arena_new(16, 1048576);
 		fixture.services.reuse = reuse_cache_new();
 		reuse_is_warm = i % 2 == 1;
+		walk_all(send_with_new_cache, LIBRARY);
 		walk_all(send_request, LIBRARY | CRYPTO);
 		walk_all(send_request, OPENSSL);
 		reuse_cache_free(fixture.services.reuse);
 		fixture_close(&fixture);
 	}
 	reuse_is_warm = false;
+}
+
+/* So many that the cache has to get more memory on the way. */
+static void send_many(void)
+{
+	reuse_cache_free(fixture.services.reuse);
+	fixture.services.reuse = reuse_cache_new();
+	for (unsigned i = 0; i < 40; i++) {
+		fixture.snapshot->access_token.lifetime_s = 300 + i;
+		send_request();
+	}
+}
+
+static void test_dispatch_reuse_many(void **state)
+{
+	(void)state;
+	request_path = "/token";
+	request_body = STR(
+		"grant_type=client_credentials&client_id=FAST&client_secret=" FIXTURE_SECRET);
+	fixture_open(&fixture);
+	fixture_use_key(&fixture, JOSE_ALG_EDDSA);
+	fixture.snapshot->access_token.reuse_s = 60;
+	fixture_add(&fixture, "FAST");
+	fixture_seal(&fixture);
+	reuse_is_warm = true;
+	walk_all(send_many, LIBRARY);
+	reuse_is_warm = false;
+	reuse_cache_free(fixture.services.reuse);
+	fixture_close(&fixture);
 }
 
 static void make_cache(void)
@@ -921,10 +1126,23 @@ static void make_cache(void)
 	reuse_cache_free(cache);
 }
 
+static void make_meter(void)
+{
+	struct meter *meter;
+	bool hit;
+
+	arm();
+	meter = meter_new();
+	hit = disarm();
+	CHECK((meter == NULL) == hit, "meter_new");
+	meter_free(meter);
+}
+
 static void test_reuse_cache(void **state)
 {
 	(void)state;
 	walk_all(make_cache, LIBRARY);
+	walk_all(make_meter, LIBRARY);
 }
 
 /* Replays are none: what an earlier round left is taken away. */
@@ -962,10 +1180,29 @@ static void send_forged(void)
 	CHECK_NUMBER(fixture.store->record_count, 0, "nothing is used up");
 }
 
+/* The request with a little more memory each time, until there is plenty. */
+static void cramp(void (*scenario)(void))
+{
+	plan.n = 0;
+	plan.source = FAIL_LIBRARY;
+	is_cramped = true;
+	for (size_t limit = 64; limit < 32768; limit += 8 + limit / 64) {
+		arena_free(fixture.arena);
+		fixture.arena = arena_new(64, limit);
+		assert_non_null(fixture.arena);
+		scenario();
+	}
+	is_cramped = false;
+	/* And now it is not for lack of memory. */
+	scenario();
+	check_end();
+}
+
 static EVP_PKEY *client_key, *other_key;
 
 static void open_signed(void)
 {
+	static const struct str resources[] = { TEXT(FIXTURE_STOCK), TEXT(FIXTURE_ORDERS) };
 	struct client *client;
 
 	client_key = support_key(KEY_EC);
@@ -973,7 +1210,10 @@ static void open_signed(void)
 	fixture_open(&fixture);
 	fixture_use_key(&fixture, JOSE_ALG_ES256);
 	fixture_use_state(&fixture);
-	fixture_add(&fixture, "FAST")->may_introspect = true;
+	client = fixture_add(&fixture, "FAST");
+	client->may_introspect = true;
+	client->resources = (struct str_list){ resources, COUNT(resources) };
+	fixture_add(&fixture, "BOUND")->certificate_bound = true;
 	client = fixture_add(&fixture, "KEY");
 	client->auth_methods = AUTH_BIT(AUTH_PRIVATE_KEY_JWT);
 	fixture_register(&fixture, client, client_key, JOSE_ALG_ES256, NULL);
@@ -1078,6 +1318,98 @@ static void test_dispatch_certificate(void **state)
 	close_signed();
 }
 
+/* A certificate beside a secret: the token is bound to it, or there is none. */
+static void test_dispatch_bound(void **state)
+{
+	static char variable[8192];
+
+	(void)state;
+	open_signed();
+	request_body = STR(
+		"grant_type=client_credentials&client_id=BOUND&client_secret=" FIXTURE_SECRET);
+	request_more[0] = variable;
+	request_more[1] = "SSL_CLIENT_VERIFY=SUCCESS";
+	const struct certificate_plan wanted = { { "CN=client" }, NULL, client_key, NOW_S - 1,
+		NOW_S + 1 };
+	X509 *certificate = make_certificate(&wanted);
+	char *text = make_pem(certificate);
+
+	snprintf(variable, sizeof(variable), "SSL_CLIENT_CERT=%s", text);
+	walk_all(send_signed, LIBRARY | OPENSSL | CRYPTO);
+	cramp(send_signed);
+	free(text);
+	X509_free(certificate);
+	close_signed();
+}
+
+/* Each text of a grant, put in order and not, is kept whole, or there is no token. */
+static void test_dispatch_cramped(void **state)
+{
+	static const struct str bodies[] = {
+		TEXT("&scope=stock+identity_proofing"),
+		TEXT("&scope=stock+orders:read&resource=https%3A%2F%2Fstock.example.com"
+		     "&resource=https%3A%2F%2Forders.example.com"),
+	};
+	static const int64_t lengths[] = { 0, 60 };
+	char body[512];
+
+	(void)state;
+	open_signed();
+	for (size_t i = 0; i < COUNT(bodies) * COUNT(lengths); i++) {
+		fixture.snapshot->access_token.reuse_s = lengths[i % 2];
+		snprintf(body, sizeof(body),
+			"grant_type=client_credentials&client_id=FAST&client_secret=%s%s",
+			FIXTURE_SECRET, bodies[i / 2].p);
+		request_body = str_of(body);
+		cramp(send_signed);
+	}
+	fixture.snapshot->access_token.reuse_s = 0;
+	close_signed();
+}
+
+/* Whoever is throttled is told so, and for how long, whatever memory there is. */
+static void send_throttled(void)
+{
+	const char *const variables[] = { "REQUEST_METHOD=POST", "PATH_INFO=/token", "HTTPS=on",
+		"CONTENT_TYPE=application/x-www-form-urlencoded", "CONTENT_LENGTH=64", NULL };
+	struct http_request request = { .variables = variables,
+		.body_is_whole = true,
+		.body = STR(
+			"grant_type=client_credentials&client_id=FAST&client_secret=wrong") };
+	struct dispatch_input input = { fixture.snapshot, &request, &fixture.services,
+		fixture.arena, NOW_S, &process };
+	struct http_response response = { 0 };
+	struct audit audit = { 0 };
+
+	fixture.store->record_count = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		arena_reset(fixture.arena);
+		if (http_request_init(&request, fixture.arena) != REASON_NONE)
+			return;
+		dispatch(&input, &response, &audit);
+	}
+	CHECK(response.status == 429 || response.status == 503, "throttled");
+	bool is_told = false;
+
+	for (size_t i = 0; i < response.header_count; i++) {
+		int64_t wait_s = 0;
+
+		if (str_eq(str_of(response.headers[i].name), STR("Retry-After")))
+			is_told = str_to_number(response.headers[i].value, 60, &wait_s) &&
+				  wait_s > 0;
+	}
+	CHECK(is_told, "how long");
+}
+
+static void test_dispatch_throttled(void **state)
+{
+	(void)state;
+	open_signed();
+	fixture.snapshot->throttle = (struct throttle_policy){ 2, 0, 60 };
+	cramp(send_throttled);
+	close_signed();
+}
+
 /* A token of ours to be introspected or revoked: the answer 200 is only given for the truth. */
 static void send_token(void)
 {
@@ -1136,6 +1468,7 @@ static void test_dispatch_token(void **state)
 	for (size_t i = 0; i < COUNT(paths); i++) {
 		request_path = paths[i];
 		walk_all(send_token, ALL);
+		cramp(send_token);
 	}
 	free(token);
 	close_signed();
@@ -1207,6 +1540,8 @@ int main(void)
 		cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_diag),
 		cmocka_unit_test(test_jwk_parse),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_failure_reason),
 		cmocka_unit_test(test_jwt_split),
 		cmocka_unit_test(test_jws),
 		cmocka_unit_test(test_jws_secret),
@@ -1217,9 +1552,13 @@ int main(void)
 		cmocka_unit_test(test_dispatch),
 		cmocka_unit_test(test_reuse_cache),
 		cmocka_unit_test(test_dispatch_reuse),
+		cmocka_unit_test(test_dispatch_reuse_many),
 		cmocka_unit_test(test_dispatch_assertion),
 		cmocka_unit_test(test_dispatch_dpop),
 		cmocka_unit_test(test_dispatch_certificate),
+		cmocka_unit_test(test_dispatch_bound),
+		cmocka_unit_test(test_dispatch_cramped),
+		cmocka_unit_test(test_dispatch_throttled),
 		cmocka_unit_test(test_dispatch_token),
 		cmocka_unit_test(test_metrics),
 	};

@@ -292,6 +292,10 @@ static void test_basic_alike(void **state)
 		refuse_from(2, REASON_HASH_BUSY);
 		send_basic(name);
 		ask_check_error(cases[i].wanted, name);
+		/* But a fault of ours does not look like a secret that is wrong. */
+		refuse_from(2, REASON_HASHING);
+		send_basic(name);
+		ask_check_error(REASON_HASHING, name);
 		refuse_from(1, REASON_HASH_BUSY);
 		send_basic(name);
 		ask_check_error(REASON_HASH_BUSY, name);
@@ -300,15 +304,30 @@ static void test_basic_alike(void **state)
 	check_end();
 }
 
+#define STRANGERS 64
+
+/* Whichever client stands in for a stranger, none has one. */
 static void test_without_slow_hashes(void **state)
 {
+	const struct secret quick = fixture_secret(FIXTURE_SECRET);
+
 	(void)state;
+	for (size_t i = 0; i < fixture.client_count; i++) {
+		fixture.clients[i].secrets = &quick;
+		fixture.clients[i].secret_count = 1;
+	}
 	fixture.snapshot->failure_price = (struct failure_price){ 0 };
+	fixture.snapshot->throttle = (struct throttle_policy){ 0 };
 	refuse_from(1, REASON_HASH_BUSY);
 	send_body(POST_AS("FAST", "wrong"));
 	ask_check_error(REASON_SECRET_WRONG, "wrong");
-	send_body(POST_AS("NOBODY", "wrong"));
-	ask_check_error(REASON_CLIENT_UNKNOWN, "unknown");
+	for (unsigned i = 0; i < STRANGERS; i++) {
+		char body[128];
+
+		snprintf(body, sizeof(body), POST_AS("NOBODY-%u", "wrong"), i);
+		send_body(body);
+		ask_check_error(REASON_CLIENT_UNKNOWN, "unknown");
+	}
 	CHECK_NUMBER(runner.asked, 0, "asked for nothing");
 	check_end();
 }

@@ -142,8 +142,8 @@ static void test_basic(void **state)
 		struct str user = STR("unset");
 		struct str password = STR("unset");
 
-		CHECK(header_basic(cases[i].value, arena, &user, &password) == cases[i].ok,
-			cases[i].name);
+		CHECK_REASON(header_basic(cases[i].value, arena, &user, &password),
+			cases[i].ok ? REASON_NONE : REASON_BASIC_SYNTAX, cases[i].name);
 		CHECK_TEXT(user, cases[i].user, cases[i].name);
 		CHECK_TEXT(password, cases[i].password, cases[i].name);
 	}
@@ -158,9 +158,10 @@ static void test_basic_no_memory(void **state)
 
 	(void)state;
 	assert_non_null(small);
-	CHECK(!header_basic(STR("Basic QWxhZGRpbjpvcGVuIHNlc2FtZSwgYW5kIHNvbWUgbW9yZSB0ZXh0"),
-		      small, &user, &password),
-		"no room");
+	CHECK_REASON(header_basic(STR("Basic "
+				      "QWxhZGRpbjpvcGVuIHNlc2FtZSwgYW5kIHNvbWUgbW9yZSB0ZXh0"),
+			     small, &user, &password),
+		REASON_MEMORY, "no room");
 	CHECK_NUMBER(user.n + password.n, 0, "empty on failure");
 	arena_free(small);
 	check_end();

@@ -30,6 +30,11 @@ static void test_parse(void **state)
 		{ "more behind", TEXT("{}x"), false },
 		{ "two", TEXT("{}{}"), false },
 		{ "NUL behind", TEXT("{}\0"), false },
+		{ "NUL behind a number", TEXT("{\"a\":1\0}"), false },
+		{ "NUL behind a fraction", TEXT("{\"a\":1.5\0}"), false },
+		{ "NUL behind a word", TEXT("{\"a\":true\0}"), false },
+		{ "NUL before a name", TEXT("{\0\"a\":1}"), false },
+		{ "NUL in a text", TEXT("{\"a\":\"\0\"}"), false },
 		{ "byte order mark", TEXT("\xef\xbb\xbf{}"), false },
 		{ "not UTF-8", TEXT("{\"a\":\"\xff\"}"), false },
 		{ "control character", TEXT("{\"a\":\"\n\"}"), false },
@@ -137,6 +142,44 @@ static void test_text(void **state)
 	check_end();
 }
 
+/* How many calls are left until one fails. */
+static unsigned left;
+
+static void *fail_once(size_t size)
+{
+	return left-- == 0 ? NULL : malloc(size);
+}
+
+/* Nothing is left out of a long text, whose room grows while it is read. */
+static void test_little_memory(void **state)
+{
+	char text[4096];
+	unsigned failures = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "[\"", 2);
+	memcpy(text + sizeof(text) - 2, "\"]", 2);
+	json_set_alloc_funcs(fail_once, free);
+	for (unsigned n = 0; n < 100; n++) {
+		bool has_memory;
+
+		left = n;
+		json_t *json = json_load(
+			(struct str){ text, sizeof(text) }, 0, NULL, &has_memory);
+
+		failures += has_memory ? 0 : 1;
+		CHECK((json != NULL) == has_memory, "all or nothing");
+		CHECK(json == NULL ||
+				json_string_length(json_array_get(json, 0)) == sizeof(text) - 4,
+			"whole");
+		json_decref(json);
+	}
+	json_set_alloc_funcs(malloc, free);
+	CHECK(failures > 3 && failures < 100, "some calls have failed");
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -144,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_brackets_in_texts),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_little_memory),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

@@ -4,8 +4,11 @@
 #include "jose/jwk.h"
 #include "util/b64url.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/param_build.h>
 
 static bool is_clear(const struct jwk *jwk)
 {
@@ -214,6 +217,114 @@ static void test_accepts(void **state)
 	check_end();
 }
 
+/* A configuration can have a NUL in a text: what stands before it is not the text. */
+static void test_kid(void **state)
+{
+	static const struct {
+		const char *kid; /* JSON */
+		enum reason wanted;
+	} cases[] = {
+		{ "\"1\"", REASON_NONE },
+		{ "\"\"", REASON_JWK_SYNTAX },
+		{ "\"\\u0000\"", REASON_JWK_SYNTAX },
+		{ "\"1\\u00002\"", REASON_JWK_SYNTAX },
+		{ "1", REASON_JWK_SYNTAX },
+	};
+	EVP_PKEY *pkey = support_key(KEY_OKP);
+	char space[256];
+	struct buf buf = buf_init(space, sizeof(space));
+
+	(void)state;
+	CHECK_REASON(jwk_write(&buf, pkey, JOSE_ALG_NONE, STR("")), REASON_NONE, "OKP");
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		json_t *json = json_loadb(buf.p, buf.n, 0, NULL);
+		struct jwk jwk;
+
+		assert_int_equal(json_object_set_new(json, "kid",
+					 json_loads(cases[i].kid,
+						 JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)),
+			0);
+		CHECK_REASON(jwk_parse(json, &jwk), cases[i].wanted, cases[i].kid);
+		jwk_clear(&jwk);
+		json_decref(json);
+	}
+	EVP_PKEY_free(pkey);
+	check_end();
+}
+
+/* RFC 7517 §4.3: among what it is for must be to verify. */
+static void test_key_ops(void **state)
+{
+	static const struct {
+		const char *operations; /* JSON */
+		enum reason wanted;
+	} cases[] = {
+		{ "[\"verify\"]", REASON_NONE },
+		{ "[\"sign\",\"verify\"]", REASON_NONE },
+		{ "[1,null,[\"verify\"],\"verify\"]", REASON_NONE },
+		{ "[\"sign\"]", REASON_JWK_USE },
+		{ "[\"Verify\",\"verifyAll\"]", REASON_JWK_USE },
+		{ "[\"verify\\u0000\"]", REASON_JWK_USE },
+		{ "[1,null,true,{\"verify\":1}]", REASON_JWK_USE },
+		{ "[]", REASON_JWK_USE },
+		{ "\"verify\"", REASON_JWK_USE },
+		{ "null", REASON_JWK_USE },
+	};
+	EVP_PKEY *pkey = support_key(KEY_OKP);
+	char space[256];
+	struct buf buf = buf_init(space, sizeof(space));
+
+	(void)state;
+	CHECK_REASON(jwk_write(&buf, pkey, JOSE_ALG_NONE, STR("")), REASON_NONE, "OKP");
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		json_t *json = json_loadb(buf.p, buf.n, 0, NULL);
+		struct jwk jwk;
+
+		assert_int_equal(json_object_set_new(json, "key_ops",
+					 json_loads(cases[i].operations,
+						 JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)),
+			0);
+		CHECK_REASON(jwk_parse(json, &jwk), cases[i].wanted, cases[i].operations);
+		CHECK((jwk.pkey != NULL) == (cases[i].wanted == REASON_NONE),
+			cases[i].operations);
+		jwk_clear(&jwk);
+		json_decref(json);
+	}
+	EVP_PKEY_free(pkey);
+	check_end();
+}
+
+/* A modulus above all that is ever loaded is not written, and not cut off. */
+static void test_write_too_large(void **state)
+{
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	BIGNUM *n = BN_new(), *e = BN_new();
+	char space[4096], thumbprint[JWK_THUMBPRINT_LEN + 1] = "unset";
+	struct buf buf = buf_init(space, sizeof(space));
+	EVP_PKEY *pkey = NULL;
+
+	(void)state;
+	assert_true(n && e && BN_set_bit(n, 8192) && BN_add_word(n, 1) && BN_set_word(e, 3));
+	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) &&
+		    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e));
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+
+	assert_true(EVP_PKEY_fromdata_init(ctx) == 1 &&
+		    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1);
+	CHECK_REASON(
+		jwk_write(&buf, pkey, JOSE_ALG_RS256, STR("1")), REASON_INTERNAL, "8193 bits");
+	CHECK_REASON(jwk_thumbprint(pkey, thumbprint), REASON_INTERNAL, "8193 bits");
+	CHECK_TEXT(str_of(thumbprint), STR(""), "empty on failure");
+	EVP_PKEY_free(pkey);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(build);
+	EVP_PKEY_CTX_free(ctx);
+	BN_free(n);
+	BN_free(e);
+	check_end();
+}
+
 /* More than is ever read as a certificate. */
 static void test_large_certificate(void **state)
 {
@@ -259,6 +370,9 @@ int main(void)
 		cmocka_unit_test(test_private_stays_inside),
 		cmocka_unit_test(test_thumbprint_of_others),
 		cmocka_unit_test(test_accepts),
+		cmocka_unit_test(test_kid),
+		cmocka_unit_test(test_key_ops),
+		cmocka_unit_test(test_write_too_large),
 		cmocka_unit_test(test_large_certificate),
 		cmocka_unit_test(test_clear),
 	};

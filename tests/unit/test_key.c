@@ -3,6 +3,8 @@
 #include "support.h"
 #include "jose/key.h"
 
+#include <limits.h>
+
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -60,6 +62,18 @@ static void test_read_stays_inside(void **state)
 		free(copy);
 	}
 	json_decref(vectors);
+	check_end();
+}
+
+/* More than OpenSSL can be told the length of is not looked at. */
+static void test_read_too_long(void **state)
+{
+	EVP_PKEY *pkey = (EVP_PKEY *)(uintptr_t)1;
+
+	(void)state;
+	CHECK_REASON(key_read_pem((struct str){ "", (size_t)INT_MAX + 1 }, &pkey),
+		REASON_KEY_SYNTAX, "2 GiB");
+	CHECK(pkey == NULL, "2 GiB");
 	check_end();
 }
 
@@ -331,6 +345,62 @@ static void test_primes(void **state)
 	check_end();
 }
 
+/* A key pair of these numbers, the modulus and what else is given; they are freed. */
+static EVP_PKEY *make_pair(const char *const *names, BIGNUM *const *numbers, size_t count)
+{
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *pkey = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		assert_true(OSSL_PARAM_BLD_push_BN(build, names[i], numbers[i]));
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+
+	assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
+	assert_int_equal(EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_KEYPAIR, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(build);
+	EVP_PKEY_CTX_free(context);
+	for (size_t i = 0; i < count; i++)
+		BN_free(numbers[i]);
+	return pkey;
+}
+
+static BIGNUM *number(BN_ULONG value, int shift)
+{
+	BIGNUM *bn = BN_new();
+
+	assert_true(bn && BN_set_word(bn, value) && BN_lshift(bn, bn, shift));
+	return bn;
+}
+
+/* As many as OpenSSL knows names for.  Small numbers do: only their count matters. */
+static void test_five_primes(void **state)
+{
+	static const BN_ULONG primes[] = { 11, 17, 23, 29, 41 };
+	const char *names[3 + 5 + 5 + 4] = { OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E,
+		OSSL_PKEY_PARAM_RSA_D };
+	BIGNUM *numbers[COUNT(names)] = { number(11 * 17 * 23 * 29 * 41, 0), number(3, 0),
+		number(7, 0) };
+	char texts[COUNT(names)][24];
+	size_t count = 3;
+
+	(void)state;
+	for (unsigned i = 0; i < 5 + 5 + 4; i++, count++) {
+		static const char *const kinds[] = { "factor", "exponent", "coefficient" };
+
+		snprintf(texts[count], sizeof(texts[0]), "rsa-%s%u", kinds[i / 5], i % 5 + 1);
+		names[count] = texts[count];
+		numbers[count] = number(i < 5 ? primes[i] : 3, 0);
+	}
+	EVP_PKEY *pkey = make_pair(names, numbers, count);
+
+	CHECK_NUMBER(key_primes(pkey), 5, "primes");
+	CHECK_NUMBER(ERR_peek_error(), 0, "errors");
+	EVP_PKEY_free(pkey);
+	check_end();
+}
+
 /* The same key in another file. */
 static EVP_PKEY *make_traditional(EVP_PKEY *pkey)
 {
@@ -376,6 +446,31 @@ static void test_derive(void **state)
 	CHECK(memcmp(other, zeros, sizeof(zeros)) == 0, "cleared");
 	CHECK_NUMBER(ERR_peek_error(), 0, "errors");
 	EVP_PKEY_free(public);
+	check_end();
+}
+
+/* What has no room is not cut off: two keys must not get the same secret. */
+static void test_derive_no_room(void **state)
+{
+	static const unsigned char zeros[SECRET_DIGEST_SIZE] = { 0 };
+	static const char *const names[] = { OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E,
+		OSSL_PKEY_PARAM_RSA_D };
+	BIGNUM *const numbers[] = { number(3, 9000), number(3, 0), number(3, 8999) };
+	EVP_PKEY *large = make_pair(names, numbers, COUNT(names));
+	EVP_PKEY *rsa = support_key(KEY_RSA);
+	char label[1000];
+	unsigned char derived[SECRET_DIGEST_SIZE] = { 1 };
+
+	(void)state;
+	CHECK_REASON(key_derive(large, STR("a"), derived), REASON_INTERNAL, "9000 bits");
+	CHECK(memcmp(derived, zeros, sizeof(zeros)) == 0, "cleared");
+	memset(label, 'a', sizeof(label));
+	derived[0] = 1;
+	CHECK_REASON(key_derive(rsa, (struct str){ label, sizeof(label) }, derived),
+		REASON_INTERNAL, "a long label");
+	CHECK(memcmp(derived, zeros, sizeof(zeros)) == 0, "cleared");
+	EVP_PKEY_free(large);
+	EVP_PKEY_free(rsa);
 	check_end();
 }
 
@@ -463,6 +558,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_read_stays_inside),
+		cmocka_unit_test(test_read_too_long),
 		cmocka_unit_test(test_strength),
 		cmocka_unit_test(test_roca),
 		cmocka_unit_test(test_strength_of_others),
@@ -470,7 +566,9 @@ int main(void)
 		cmocka_unit_test(test_generate_differs),
 		cmocka_unit_test(test_generate_rsa),
 		cmocka_unit_test(test_primes),
+		cmocka_unit_test(test_five_primes),
 		cmocka_unit_test(test_derive),
+		cmocka_unit_test(test_derive_no_room),
 		cmocka_unit_test(test_pair),
 		cmocka_unit_test(test_write),
 	};

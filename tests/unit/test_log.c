@@ -14,6 +14,19 @@
 #define LINE_MAX_SIZE 16384
 
 static char line[LINE_MAX_SIZE];
+static size_t refusals; /* how many of the next calls of write(2) find no room */
+
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+	if (refusals == 0)
+		return __real_write(fd, bytes, size);
+	refusals--;
+	errno = EAGAIN;
+	return -1;
+}
 
 static int open_log(void **state)
 {
@@ -305,6 +318,26 @@ static void test_nobody_reads(void **state)
 	check_end();
 }
 
+/* Another process was faster, again and again: the next try may do. */
+static void test_room_is_taken(void **state)
+{
+	int *ends = *state;
+	struct log log = { ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON, false };
+	int64_t begin_us = clock_steady_us();
+
+	refusals = 3;
+	log_message(&log, LOG_LEVEL_INFO, "test", STR("kept"));
+	CHECK_NUMBER(refusals, 0, "tried again");
+	CHECK(str_contains(next_line(ends), STR("kept")), "the line is there");
+	CHECK_NUMBER(next_line(ends).n, 0, "once");
+	refusals = SIZE_MAX;
+	log_message(&log, LOG_LEVEL_INFO, "test", STR("lost"));
+	refusals = 0;
+	CHECK_NUMBER(next_line(ends).n, 0, "the line is lost");
+	CHECK(clock_steady_us() - begin_us < 5000000, "comes back");
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -318,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_write_fails),
 		cmocka_unit_test(test_use),
 		cmocka_unit_test(test_nobody_reads),
+		cmocka_unit_test_setup_teardown(test_room_is_taken, open_log, close_log),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

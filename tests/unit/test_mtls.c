@@ -557,6 +557,23 @@ static void test_bound_elsewhere(void **state)
 }
 
 /* The client is told what it is told of any two methods. */
+/* Two methods of nobody: nobody is unknown, whoever else could have two. */
+static void test_two_methods_of_nobody(void **state)
+{
+	const struct client_table all = fixture.snapshot->clients;
+	const struct client_table one = { fixture_client(&fixture, "SECRET_OR_DN"), 1 };
+
+	(void)state;
+	fixture.snapshot->clients = one;
+	assert_int_equal(snapshot_seal(fixture.snapshot), REASON_NONE);
+	ask_with(SECRET_AS("SECRET_OR_DN"), pems[PAPER_CLIENT], "SUCCESS", NULL);
+	ask_check_error(REASON_AUTH_CERTIFICATE, "the only client");
+	ask_with(SECRET_AS("NOBODY"), pems[PAPER_CLIENT], "SUCCESS", NULL);
+	ask_check_error(REASON_CLIENT_UNKNOWN, "nobody");
+	fixture.snapshot->clients = all;
+	check_end();
+}
+
 static void test_two_methods_are_alike(void **state)
 {
 	const struct reason_info *one = reason_info(REASON_AUTH_CERTIFICATE);
@@ -678,6 +695,7 @@ int main(void)
 		TEST(test_headers),
 		TEST(test_bound),
 		TEST(test_bound_elsewhere),
+		TEST(test_two_methods_of_nobody),
 		TEST(test_two_methods_are_alike),
 		TEST(test_bound_twice),
 		TEST(test_bound_by_assertion),

@@ -35,6 +35,8 @@ static void test_paths(void **state)
 		{ "https://auth.example.com:8443/a", "/a" },
 		{ "http://127.0.0.1:8080", "" },
 		{ "http://[::1]:8080/a", "/a" },
+		{ "no URL", "" },
+		{ "", "" },
 	};
 
 	(void)state;
