@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
+#define BACKLOG 4096
 #define RECEIVE_BUFFER \
 	262144 /* bytes: a whole request must fit, as it is read when it is whole */
 #define PORT_MAX 65535
@@ -60,7 +60,8 @@ static bool parse_path(const char *text, struct listen_address *address, struct 
 	return true;
 }
 
-static bool resolve(struct str host, struct str port, struct listen_address *address)
+static bool resolve(
+	struct str host, int64_t port, struct listen_address *address, struct buf *problem)
 {
 	const struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
@@ -70,12 +71,14 @@ static bool resolve(struct str host, struct str port, struct listen_address *add
 	struct addrinfo *found = NULL;
 	char host_text[HOST_SIZE], port_text[8];
 
-	if (host.n >= sizeof(host_text) || port.n >= sizeof(port_text))
-		return false;
 	snprintf(host_text, sizeof(host_text), "%.*s", (int)host.n, host.p);
-	snprintf(port_text, sizeof(port_text), "%.*s", (int)port.n, port.p);
-	if (getaddrinfo(host_text, port_text, &hints, &found) != 0)
+	snprintf(port_text, sizeof(port_text), "%u", (unsigned)port);
+	int error = getaddrinfo(host_text, port_text, &hints, &found);
+
+	if (error != 0) {
+		explain(problem, address->text, gai_strerror(error));
 		return false;
+	}
 	memcpy(&address->socket, found->ai_addr, found->ai_addrlen);
 	address->socket_len = found->ai_addrlen;
 	freeaddrinfo(found);
@@ -111,7 +114,7 @@ static bool parse_host(struct str host, struct str port, bool allow_remote,
 			"in");
 		return false;
 	}
-	return resolve(host, port, address);
+	return resolve(host, number, address, problem);
 }
 
 /* Is there a server behind the socket file? */

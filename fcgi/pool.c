@@ -165,6 +165,13 @@ enum reason pool_send_kept(struct connection *connection)
 	return REASON_NONE;
 }
 
+bool pool_has_bytes(const struct connection *connection)
+{
+	char byte;
+
+	return recv(connection->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 bool pool_peer_is_gone(const struct connection *connection)
 {
 	char byte;

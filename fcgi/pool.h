@@ -89,6 +89,9 @@ NODISCARD enum reason pool_send_kept(struct connection *connection);
 /* pool_peer_is_gone - is there nothing to read, and nobody who will send or take any more? */
 bool pool_peer_is_gone(const struct connection *connection);
 
+/* pool_has_bytes - is there something to read? */
+bool pool_has_bytes(const struct connection *connection);
+
 /* pool_has_unsent - is there some of an answer that the peer has not taken? */
 bool pool_has_unsent(const struct connection *connection);
 

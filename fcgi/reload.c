@@ -93,8 +93,9 @@ static enum reason open_log(struct reload *reload, const struct log_settings *se
 
 	if (file == NULL)
 		return REASON_MEMORY;
-	int fd = open(
-		file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, LOG_FILE_MODE);
+	/* A FIFO that nobody reads is no log. */
+	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		LOG_FILE_MODE);
 
 	if (fd < 0) {
 		free(file);

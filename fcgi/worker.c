@@ -24,6 +24,7 @@
 #define REQUEST_MAX 1310720 /* bytes: variables, and a body of 1 MiB in its records */
 #define EVENT_MAX 32
 #define CONNECTION_MAX 4096
+#define CROWD 64          /* connections; who has more lets others take new ones */
 #define TICK_US SECOND_US /* how long a worker sleeps at most */
 #define REQUEST_LIMIT_US                                                                     \
 	(10 * SECOND_US) /* from the first byte to the last; also of an answer, and draining \
@@ -48,6 +49,7 @@ struct worker {
 	bool listening;
 	bool stopping;
 	int64_t resume_us; /* when to listen again; 0: not paused */
+	int64_t full_us;   /* when it last let others take what waited */
 	struct reload *reload;
 	struct exchange *exchange;
 	struct fcgi_io *io;
@@ -110,6 +112,23 @@ static void listen_off(struct worker *worker)
 	if (worker->listening)
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->listener->fd, NULL);
 	worker->listening = false;
+}
+
+/* The kernel wakes first who has listened longest: begin again, as the last. */
+static void listen_last(struct worker *worker)
+{
+	if (!worker->listening || worker->stopping)
+		return;
+	listen_off(worker);
+	listen_on(worker);
+}
+
+/* After a pause; who has a hash under way then listens when it is done. */
+static void listen_again(struct worker *worker)
+{
+	worker->resume_us = 0;
+	if (worker->parking.hashing == NULL || !worker->gate->has_others)
+		listen_on(worker);
 }
 
 /* Take what the peer still sends, so that it can read its answer before it sees the end. */
@@ -413,12 +432,34 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* Full: what waits is for others, for a moment, before somebody is sent away for it. */
+static bool leave_to_others(struct worker *worker)
+{
+	int64_t now_us = clock_steady_us();
+
+	if (!worker->gate->has_others || worker->stopping ||
+		now_us - worker->full_us < SECOND_US)
+		return false;
+	worker->full_us = now_us;
+	listen_off(worker);
+	listen_pause(worker);
+	return true;
+}
+
+/* Nobody there any more, or another worker was faster. */
+static bool is_harmless(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNABORTED;
+}
+
 /* The next connection of the backlog, or -1, with the listener set aside if that helps. */
 static int take(struct worker *worker)
 {
 	int fd = accept4(worker->listener->fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0 && is_shortage(errno) && pool_oldest_idle(worker->pool) != NULL) {
+		if (leave_to_others(worker))
+			return fd;
 		pool_close(worker->pool, pool_oldest_idle(worker->pool));
 		fd = accept4(worker->listener->fd, NULL, NULL, SOCK_CLOEXEC);
 	}
@@ -427,7 +468,7 @@ static int take(struct worker *worker)
 	if (errno == EINVAL) {
 		/* Shut down: the supervisor is about to stop us. */
 		listen_off(worker);
-	} else if (is_shortage(errno)) {
+	} else if (!is_harmless(errno)) {
 		listen_off(worker);
 		listen_pause(worker);
 	}
@@ -437,8 +478,11 @@ static int take(struct worker *worker)
 /* Accept one connection, not all that wait: the others are for the other workers. */
 static bool accept_one(struct worker *worker)
 {
-	if (pool_count(worker->pool) >= CONNECTION_MAX)
+	if (pool_count(worker->pool) >= CONNECTION_MAX) {
+		if (leave_to_others(worker))
+			return false;
 		make_room(worker);
+	}
 	int fd = take(worker);
 
 	if (fd < 0)
@@ -449,20 +493,9 @@ static bool accept_one(struct worker *worker)
 		worker->parking.has_company = true;
 	if (connection != NULL)
 		look(worker, connection);
+	if (pool_count(worker->pool) > CROWD)
+		listen_last(worker);
 	return true;
-}
-
-/* A request may have come on one of them that epoll has not told of yet. */
-static void close_kept(struct worker *worker)
-{
-	struct connection *next;
-
-	for (struct connection *c = pool_oldest(worker->pool, POOL_KEPT); c != NULL; c = next) {
-		next = c->newer;
-		look(worker, c);
-	}
-	while (pool_oldest(worker->pool, POOL_KEPT) != NULL)
-		pool_close(worker->pool, pool_oldest(worker->pool, POOL_KEPT));
 }
 
 static void stop(struct worker *worker)
@@ -476,8 +509,10 @@ static void stop(struct worker *worker)
 	/* While one of us has it open, the kernel takes connections that nobody will serve. */
 	listener_close(worker->listener);
 	worker->resume_us = 0;
-	close_kept(worker);
-	/* From here on the limits count from now. */
+	/*
+	 * From here on the limits count from now.  Kept connections go on for a while: who is
+	 * about to use one would lose a request, and sees the end behind the next answer.
+	 */
 	for (enum pool_state state = POOL_NEW; state < POOL__MAX; state++) {
 		for (struct connection *c = pool_oldest(worker->pool, state); c != NULL;
 			c = c->newer) {
@@ -511,9 +546,19 @@ static int64_t limit_us(const struct worker *worker, enum pool_state state)
 	return worker->stopping ? STOP_PARTIAL_US : REQUEST_LIMIT_US;
 }
 
+/* Who has sent in time is not late, but we are. */
+static bool has_sent(const struct connection *connection)
+{
+	return (connection->state == POOL_NEW || connection->state == POOL_KEPT ||
+		       connection->state == POOL_PARTIAL) &&
+	       pool_has_bytes(connection);
+}
+
 static void close_late(struct worker *worker, struct connection *connection)
 {
-	if (connection->state == POOL_PARTIAL)
+	if (has_sent(connection))
+		look(worker, connection);
+	else if (connection->state == POOL_PARTIAL)
 		drop(worker, connection, TOO_SLOW);
 	else if (connection->state == POOL_SENDING)
 		drop(worker, connection, NOT_TAKEN);
@@ -545,7 +590,7 @@ static int wait_ms(struct worker *worker)
 	int64_t now_us = clock_steady_us();
 
 	if (worker->resume_us != 0 && now_us >= worker->resume_us)
-		listen_on(worker);
+		listen_again(worker);
 	int64_t next_us = expire(worker, now_us);
 
 	if (worker->resume_us != 0 && worker->resume_us < next_us)
@@ -554,6 +599,7 @@ static int wait_ms(struct worker *worker)
 		next_us = reload_due_us(worker->reload);
 	if (pool_oldest(worker->pool, POOL_PARKED) != NULL && worker->parking.look_us < next_us)
 		next_us = worker->parking.look_us;
+	now_us = clock_steady_us();
 	return next_us <= now_us ? 0 : (int)((next_us - now_us) / 1000 + 1);
 }
 

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import re
+import resource
 import select
 import signal
 import struct
@@ -21,7 +22,8 @@ import pytest
 
 import rawfcgi as raw
 import servers
-from test_process import check_token, config_text, digest, keys, place, run_cgi, start, write   # noqa: F401
+from test_process import (check_token, config_text, digest, keys, place, run_cgi, start, unread_bytes,   # noqa: F401
+                          write)
 
 PASSWORD = "correct horse"
 # bcrypt of PASSWORD: about 60 ms, an eighth of a second, a second, and four.
@@ -147,11 +149,15 @@ def nothing_stays_stopped():
             let_go(STOPPED.pop())
 
 
+def stop(process):
+    os.kill(process, signal.SIGSTOP)
+    STOPPED.append(process)
+
+
 def hold(hasher):
     """Stop a process that hashes, however short its hash is, once its worker does not wait for it any more."""
     raw.wait_until(lambda: os.getpriority(os.PRIO_PROCESS, hasher) == NICE, HASH_S, "it has begun")
-    os.kill(hasher, signal.SIGSTOP)
-    STOPPED.append(hasher)
+    stop(hasher)
     return hasher
 
 
@@ -527,6 +533,44 @@ def test_killed_worker(start, configure):
             assert stranger.answer() is None
             raw.wait_until(lambda: not Path(f"/proc/{hasher}").exists(), 5, "the hash is gone")
             assert other.answer().status == 401
+
+
+def fill_up(stack, server):
+    """Unfinished requests, until there are no descriptors for more; the last one waits for one."""
+    peers = []
+    while not peers or len(peers) < 60 and not unread_bytes(peers[-1].connection):
+        peers += enter_peers(stack, server, 1)
+        peers[-1].send(GOOD[:-1])
+        with contextlib.suppress(AssertionError):
+            raw.wait_until(lambda: not unread_bytes(peers[-1].connection), 0.3, "it is read")
+    return peers
+
+
+def leaves_new_ones(stack, server):
+    """Does a worker that begins a hash while it takes nobody, for want of descriptors, leave them to others?"""
+    first, other = raw.wait_until(lambda: server.children()[1:] and server.children(), 5, "two workers")
+    stop(other)
+    stranger, *_ = strangers = enter_peers(stack, server, 3)
+    for peer in strangers:
+        peer.send(WRONG[:-1])
+    *crowd, last = fill_up(stack, server)
+    for peer in crowd[:6]:
+        peer.connection.close()
+    stranger.send(WRONG[-1:])
+    hasher = hold(raw.wait_until(lambda: hashing([first]), HASH_S, "a hash is running")[0])
+    last.send(GOOD[-1:])
+    left = not answered([last], 0.5)
+    let_go(hasher)
+    assert (stranger.answer().status, last.answer().status) == (401, 200)
+    return left
+
+
+def test_new_ones_are_left_to_others(start, configure, place):
+    """Not if it begins to listen again just then, so there are some tries."""
+    configure(LONG)
+    with contextlib.ExitStack() as stack:
+        assert any(leaves_new_ones(stack, start.listen("--workers", "2", at=place / f"{i}.sock", preexec_fn=lambda: (
+            resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))).ready()) for i in range(3))
 
 
 def test_processes_that_do_not_know_each_other(start, configure, keys):
