@@ -172,7 +172,7 @@ run: all | $(FIRST)
 	@sh etc/make/run.sh $(B) $(PORT)
 
 # Not under sanitizers, which have their own memory allocation, nor for the coverage of lib/.
-unit: $(TESTS) $(REPLAYS)
+unit: $(TESTS) $(REPLAYS) $(if $(SAN)$(COV),,torture-short)
 	@sh tests/unit.sh $(TESTS) $(REPLAYS)
 
 torture-short: all $(B)/torture/shim.so
