@@ -187,7 +187,7 @@ valgrind: all $(TESTS)
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e/test_cases.py --build $(B) \
 		--under '$(MEMCHECK) --log-file=%d/%p.memory'
 
-test: all unit
+test: all unit $(B)/tests/timing
 	$(PYTHON) -m pytest -q -p no:cacheprovider $(E2E) --build $(B)
 
 test-faults: all $(TESTS) $(B)/torture/shim.so
