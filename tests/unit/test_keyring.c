@@ -88,7 +88,26 @@ static void test_jwks(void **state)
 	json_decref(jwks);
 
 	buf = buf_init(space, 100);
-	CHECK(keyring_write_jwks(&keyring, &buf) == REASON_INTERNAL || buf.overflow, "no room");
+	CHECK_REASON(keyring_write_jwks(&keyring, &buf), REASON_INTERNAL, "no room");
+	check_end();
+}
+
+/* However little is missing, and be it the last bracket: no list that is cut off. */
+static void test_jwks_no_room(void **state)
+{
+	char space[4096];
+	struct buf buf = buf_init(space, sizeof(space));
+
+	(void)state;
+	CHECK_REASON(keyring_write_jwks(&keyring, &buf), REASON_NONE, "room");
+	const size_t size = buf.n;
+
+	buf = buf_init(space, size);
+	CHECK_REASON(keyring_write_jwks(&keyring, &buf), REASON_NONE, "just enough");
+	for (size_t missing = 1; missing <= size; missing++) {
+		buf = buf_init(space, size - missing);
+		CHECK_REASON(keyring_write_jwks(&keyring, &buf), REASON_INTERNAL, "too little");
+	}
 	check_end();
 }
 
@@ -131,6 +150,7 @@ int main(void)
 		cmocka_unit_test(test_state_names),
 		cmocka_unit_test_setup_teardown(test_find, make_keyring, clear_keyring),
 		cmocka_unit_test_setup_teardown(test_jwks, make_keyring, clear_keyring),
+		cmocka_unit_test_setup_teardown(test_jwks_no_room, make_keyring, clear_keyring),
 		cmocka_unit_test_setup_teardown(test_jwks_values, make_keyring, clear_keyring),
 	};
 

@@ -3,6 +3,8 @@
 #include "ask.h"
 #include "makers.h"
 
+#include "oauth/metadata.h"
+
 #define BASE                                                                             \
 	"\"issuer\":\"" FIXTURE_ISSUER "\",\"token_endpoint\":\"" FIXTURE_ISSUER         \
 	"/oauth2/token\",\"jwks_uri\":\"" FIXTURE_ISSUER                                 \
@@ -267,6 +269,27 @@ static void test_size(void **state)
 	check_end();
 }
 
+/* A document that is cut off is none. */
+static void test_no_room(void **state)
+{
+	static char space[8192];
+	struct buf json = buf_init(space, sizeof(space));
+
+	(void)state;
+	add("A", AUTH_BIT(AUTH_SECRET_BASIC));
+	fixture_seal(&fixture);
+	CHECK_REASON(metadata_write(fixture.snapshot, &json), REASON_NONE, "room");
+	CHECK(json.n <= metadata_size(fixture.snapshot), "as much as is asked for");
+	const size_t size = json.n;
+
+	for (size_t missing = 0; missing <= size; missing++) {
+		json = buf_init(space, size - missing);
+		CHECK_REASON(metadata_write(fixture.snapshot, &json),
+			missing == 0 ? REASON_NONE : REASON_MEMORY, "too little");
+	}
+	check_end();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void)
@@ -279,6 +302,7 @@ int main(void)
 		TEST(test_algorithms),
 		TEST(test_certificates),
 		TEST(test_size),
+		TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests_name("metadata", tests, NULL, NULL);

@@ -11,6 +11,16 @@
 static struct fixture fixture;
 static struct meter_turn turn;
 
+/* The clock stands, so that what may be done in a time does not depend on the machine. */
+static int64_t steady_us = SECOND_US;
+
+int64_t __wrap_clock_steady_us(void);
+
+int64_t __wrap_clock_steady_us(void)
+{
+	return steady_us;
+}
+
 /* What is counted somewhere: "NAME=VALUE" lines with | for the tabs, sorted. */
 struct listing {
 	char lines[COUNTER_MAX][COUNTERS_NAME_MAX + 24];
@@ -346,7 +356,7 @@ static void test_failing_again(void **state)
 		some += failures - 1;
 		fixture.store->failure = REASON_NONE;
 		turn.now_us += SECOND_US;
-		meter_catch_up(&turn);
+		meter_finish(&turn);
 		snprintf(expected, sizeof(expected),
 			"state_store_errors_total|store_unreachable=%u", failures);
 		CHECK(lists(stored(), expected), expected);
@@ -423,9 +433,7 @@ static const struct store_ops *quick;
 static enum reason count_slowly(
 	struct store *store, const struct counter_step *steps, size_t step_count)
 {
-	struct timespec pause = { .tv_nsec = 15000000 };
-
-	nanosleep(&pause, NULL);
+	steady_us += 15000;
 	return quick->count(store, steps, step_count);
 }
 
@@ -441,11 +449,10 @@ static void test_slow_store(void **state)
 	slow = *quick;
 	slow.count = count_slowly;
 	mem->store.ops = &slow;
-	int64_t begin_us = clock_steady_us();
+	int64_t begin_us = steady_us;
 
 	meter_catch_up(&turn);
-	CHECK(clock_steady_us() - begin_us < 100000, "20 ms, and one call more");
-	CHECK(mem->call_count <= 4, "a few calls");
+	CHECK(steady_us - begin_us <= 20000 + 15000, "20 ms, and one call more");
 	CHECK(mem->calls[STORE_MEM_COUNT] >= 2, "but one at least");
 	/* Whoever ends has more time, and does not mind what failed a moment ago. */
 	mem->store.ops = quick;
@@ -459,9 +466,10 @@ static void test_slow_store(void **state)
 	CHECK_NUMBER(mem->call_count, 0, "nothing to send");
 	keep_requests(4000);
 	mem->store.ops = &slow;
-	begin_us = clock_steady_us();
+	begin_us = steady_us;
 	meter_finish(&turn);
-	CHECK(clock_steady_us() - begin_us < 400000, "but it ends");
+	CHECK(steady_us - begin_us > 20000 + 15000, "more time");
+	CHECK(steady_us - begin_us <= 150000 + 15000, "150 ms, and one call more");
 	mem->failure = REASON_STORE_UNREACHABLE;
 	mem->call_count = 0;
 	count("jwks", "", REASON_NONE, 200);
@@ -547,6 +555,133 @@ static void test_no_room(void **state)
 	check_end();
 }
 
+/* The value of a counter that is kept; -1 if there is none. */
+static int64_t kept_value(const char *name)
+{
+	struct wanted wanted = { str_of(name), -1 };
+
+	meter_each(fixture.services.meter, find, &wanted);
+	return wanted.value;
+}
+
+/* The same where there is no store, and the process's own memory is full. */
+static void test_no_room_in_process(void **state)
+{
+	char endpoint[COUNTERS_NAME_MAX - 64], name[COUNTERS_NAME_MAX];
+
+	(void)state;
+	fixture.services.store = NULL;
+	count("token", "stranger", REASON_NONE, 200);
+	memset(endpoint, 'x', sizeof(endpoint));
+	/* Long names first, then short ones for the rest of the room. */
+	for (size_t n = sizeof(endpoint); n > 10; n /= 2) {
+		bool has_room = true;
+
+		for (unsigned i = 0; has_room; i++) {
+			snprintf(endpoint, n, "%08u", i);
+			endpoint[8] = 'x';
+			endpoint[n - 1] = '\0';
+			count(endpoint, "", REASON_NONE, 200);
+			snprintf(name, sizeof(name), "requests_total\t%s\t200", endpoint);
+			has_room = i % 64 != 0 || kept_value(name) == 1;
+		}
+	}
+	count("token", "A", REASON_NONE, 200);
+	CHECK_NUMBER(kept_value("tokens_issued_total\tA"), -1, "no room");
+	CHECK_NUMBER(kept_value("tokens_issued_total\tunknown"), 2, "unknown");
+	CHECK_NUMBER(kept_value("requests_total\ttoken\t200"), 2, "the request");
+	fixture.services.store = &fixture.store->store;
+	check_end();
+}
+
+/* What was kept comes to a store that has no room for new names, but for those it has. */
+static void test_no_room_later(void **state)
+{
+	struct store_mem *mem = fixture.store;
+
+	(void)state;
+	count("token", "stranger", REASON_NONE, 200);
+	fill(mem->counters);
+	mem->failure = REASON_STORE_UNREACHABLE;
+	for (unsigned i = 0; i < 3; i++)
+		count("token", "A", REASON_NONE, 200);
+	mem->failure = REASON_NONE;
+	turn.now_us += SECOND_US;
+	meter_catch_up(&turn);
+	CHECK_NUMBER(value_of(mem->counters, "tokens_issued_total\tA"), -1, "no room");
+	CHECK_NUMBER(value_of(mem->counters, "tokens_issued_total\tunknown"), 4, "unknown");
+	CHECK_NUMBER(value_of(mem->counters, "requests_total\ttoken\t200"), 4, "requests");
+	CHECK_NUMBER(kept()->count, 0, "nothing is left");
+	/* New names alone: none is taken, and nobody asks again before its time. */
+	mem->failure = REASON_STORE_UNREACHABLE;
+	count("jwks", "", REASON_NONE, 200);
+	mem->failure = REASON_NONE;
+	turn.now_us += SECOND_US;
+	mem->call_count = 0;
+	meter_catch_up(&turn);
+	CHECK(mem->call_count > 0, "asked");
+	CHECK(lists(kept(), "requests_total|jwks|200=1"), "kept");
+	CHECK(lists(kept(), "state_store_errors_total|store_full=1"), "and why");
+	mem->call_count = 0;
+	meter_catch_up(&turn);
+	CHECK_NUMBER(mem->call_count, 0, "left alone");
+	check_end();
+}
+
+/* What a store answers, one call after the other. */
+static const enum reason *script;
+
+static enum reason count_by_script(
+	struct store *store, const struct counter_step *steps, size_t step_count)
+{
+	(void)store;
+	(void)steps;
+	(void)step_count;
+	return *script++;
+}
+
+/* One that fails in the middle of what there is room for: what it took is not sent again. */
+static void test_fails_between(void **state)
+{
+	static const enum reason some[] = { REASON_STORE_FULL, REASON_STORE_FULL, REASON_NONE,
+		REASON_STORE_UNREACHABLE };
+	static const enum reason none[] = { REASON_STORE_FULL, REASON_STORE_FULL,
+		REASON_STORE_FULL, REASON_STORE_UNREACHABLE };
+	struct store_ops scripted = *fixture.store->store.ops;
+	const struct store_ops *usual = fixture.store->store.ops;
+
+	(void)state;
+	scripted.count = count_by_script;
+	fixture.store->store.ops = &scripted;
+	script = some;
+	count("jwks", "", REASON_NONE, 200);
+	CHECK(script == some + COUNT(some), "asked until it failed");
+	CHECK_NUMBER(kept()->count, 0, "not twice");
+	script = none;
+	count("jwks", "", REASON_NONE, 200);
+	CHECK(script == none + COUNT(none), "asked until it failed");
+	CHECK(lists(kept(), "requests_total|jwks|200=1"), "kept");
+	CHECK(lists(kept(), "state_store_errors_total|store_unreachable=1"), "and why");
+	fixture.store->store.ops = usual;
+	check_end();
+}
+
+/* A client with a name that is longer than any may be: the request is counted all the same. */
+static void test_long_name(void **state)
+{
+	static char id[3000];
+	const struct client client = { .id = { id, sizeof(id) - 1 } };
+	const struct client_table clients = { &client, 1 };
+
+	(void)state;
+	memset(id, 'x', sizeof(id) - 1);
+	turn.clients = &clients;
+	count("token", id, REASON_NONE, 200);
+	CHECK(lists(stored(), "requests_total|token|200=1"), "the request");
+	CHECK_NUMBER(stored()->count, 3, "without the client");
+	check_end();
+}
+
 /* A store that is full altogether is one that fails. */
 static void test_full_store(void **state)
 {
@@ -599,6 +734,10 @@ int main(void)
 		TEST(test_shares),
 		TEST(test_slow_store),
 		TEST(test_no_room),
+		TEST(test_no_room_in_process),
+		TEST(test_no_room_later),
+		TEST(test_fails_between),
+		TEST(test_long_name),
 		TEST(test_full_store),
 		TEST(test_reasons),
 	};

@@ -331,6 +331,15 @@ static void test_response(void **state)
 	check_end();
 }
 
+/* As it stands in the header (RFC 7519 §5.1, RFC 9068 §2.1). */
+static void test_type(void **state)
+{
+	(void)state;
+	CHECK_TEXT(str_of(mint_type(PROFILE_CIAM)), STR("JWT"), "ciam");
+	CHECK_TEXT(str_of(mint_type(PROFILE_RFC9068)), STR("at+jwt"), "rfc9068");
+	check_end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -341,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_times, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_sign, open_fixture, close_fixture),
 		cmocka_unit_test_setup_teardown(test_failures, open_fixture, close_fixture),
+		cmocka_unit_test(test_type),
 		cmocka_unit_test_setup_teardown(test_response, open_fixture, close_fixture),
 	};
 

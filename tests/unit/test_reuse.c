@@ -743,6 +743,21 @@ static void test_tidy(void **state)
 	check_end();
 }
 
+/* A reload with other windows, of which one begins when that of before did: not its tokens. */
+static void test_other_length(void **state)
+{
+	(void)state;
+	open_with(JOSE_ALG_EDDSA, REUSE_S);
+	free(ask_for(GOOD));
+	fixture.snapshot->access_token.reuse_s = REUSE_S / 3;
+	free(ask_for(GOOD));
+	CHECK_NUMBER(signatures, 2, "not kept");
+	free(ask_for(GOOD));
+	CHECK_NUMBER(signatures, 2, "kept");
+	close_all();
+	check_end();
+}
+
 static void test_forget(void **state)
 {
 	(void)state;
@@ -759,13 +774,116 @@ static void test_forget(void **state)
 	check_end();
 }
 
+/* What is shown beforehand is what is issued then, new or reused, but for a random jti. */
+static void test_claims(void **state)
+{
+	static const int64_t lengths[] = { 0, REUSE_S };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		open_with(JOSE_ALG_EDDSA, lengths[i]);
+		const struct call call = { .snapshot = fixture.snapshot,
+			.services = &fixture.services,
+			.arena = fixture.arena,
+			.now_s = NOW_S };
+		struct grant grant = make_grant(), same = make_grant();
+		struct audit audit_of_it = { 0 };
+		struct token shown, issued;
+
+		grant.scopes = (struct scope_list){ fixture_all_scopes, 3 };
+		same.scopes = grant.scopes;
+		CHECK_REASON(reuse_claims(&call, &grant, &shown, &audit_of_it), REASON_NONE,
+			"shown");
+		CHECK_NUMBER(signatures, 0, "not signed");
+		CHECK_NUMBER(shown.jwt.n + shown.response.n, 0, "not signed");
+		CHECK_REASON(reuse_token(&call, &same, &issued, &audit_of_it), REASON_NONE,
+			"issued");
+		CHECK_NUMBER(signatures, 1, "signed");
+		CHECK_TEXT(shown.header, issued.header, "header");
+		CHECK_TEXT(shown.claims, issued.claims, "claims");
+		CHECK_NUMBER(grant.reuse_s, lengths[i], "the grant is as it was");
+		CHECK(grant.scopes.items == fixture_all_scopes, "the grant is as it was");
+		close_all();
+	}
+	check_end();
+}
+
+/* The token that it would be was revoked: then it is a new one, and is shown as such. */
+static void test_claims_of_revoked(void **state)
+{
+	(void)state;
+	open_with(JOSE_ALG_EDDSA, REUSE_S);
+	const struct call call = { .snapshot = fixture.snapshot,
+		.services = &fixture.services,
+		.arena = fixture.arena,
+		.now_s = NOW_S };
+	struct grant grant = make_grant();
+	struct audit audit_of_it = { 0 };
+	struct token token;
+
+	CHECK_REASON(reuse_claims(&call, &grant, &token, &audit_of_it), REASON_NONE, "before");
+	CHECK(!str_eq(token.jti, STR(JTI)), "derived");
+	CHECK_REASON(revocation_add(fixture.services.store, token.jti, token.expires_s, NOW_S),
+		REASON_NONE, "revoked");
+	CHECK_REASON(reuse_claims(&call, &grant, &token, &audit_of_it), REASON_NONE, "after");
+	CHECK_TEXT(token.jti, STR(JTI), "random");
+	CHECK_NUMBER(grant.reuse_s, 0, "not reused");
+	CHECK_NUMBER(token.issued_s, NOW_S, "of now");
+	close_all();
+	check_end();
+}
+
+/* The tokens' grants in the test of failures: with much and with little to put in order. */
+static struct grant make_cramped_grant(size_t kind)
+{
+	static const struct str audience[] = { TEXT("b"), TEXT("a") };
+	struct grant grant = make_grant();
+
+	grant.scopes = (struct scope_list){ fixture_all_scopes, kind == 0 ? 0 : 3 };
+	if (kind == 2) {
+		grant.audience = (struct str_list){ audience, COUNT(audience) };
+		grant.audience_from = GRANT_FROM_REQUEST;
+	}
+	return grant;
+}
+
+static void test_claims_fail(void **state)
+{
+	unsigned failed = 0;
+
+	(void)state;
+	open_with(JOSE_ALG_EDDSA, REUSE_S);
+	for (size_t limit = 16; limit < 4096; limit += 8) {
+		struct arena *small = arena_new(limit, limit);
+		const struct call cramped = { .snapshot = fixture.snapshot,
+			.services = &fixture.services,
+			.arena = small,
+			.now_s = NOW_S };
+		struct grant grant = make_cramped_grant(limit / 8 % 3);
+		struct audit audit_of_it = { 0 };
+		struct token token;
+
+		assert_non_null(small);
+		memset(&token, 0xff, sizeof(token));
+		enum reason reason = reuse_claims(&cramped, &grant, &token, &audit_of_it);
+
+		CHECK(reason == REASON_NONE || reason == REASON_MEMORY, "no room");
+		CHECK(reason == REASON_NONE || (!token.claims.n && !token.jti.n), "cleared");
+		failed += reason != REASON_NONE;
+		arena_free(small);
+	}
+	CHECK(failed > 10, "some have failed");
+	close_all();
+	check_end();
+}
+
 static void test_failures(void **state)
 {
 	(void)state;
 	open_with(JOSE_ALG_EDDSA, REUSE_S);
 	for (size_t limit = 16; limit < 16384; limit += 16) {
 		struct arena *small = arena_new(limit, limit);
-		struct grant grant = make_grant();
+		struct grant grant = make_cramped_grant(limit / 16 % 3);
 		struct audit audit_of_it = { 0 };
 		struct token token;
 		const struct call cramped = { .snapshot = fixture.snapshot,
@@ -806,7 +924,11 @@ int main(void)
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_tidy),
+		cmocka_unit_test(test_other_length),
 		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_claims_of_revoked),
+		cmocka_unit_test(test_claims_fail),
 		cmocka_unit_test(test_failures),
 	};
 
