@@ -238,12 +238,13 @@ class Apache(Front):
 
 
 class ApacheProxy(Apache):
-    """Apache with mod_proxy_fcgi and the shipped file, which keeps connections."""
+    """Apache with mod_proxy_fcgi and the shipped file, but for an option more: connections are kept."""
 
     modules = ("proxy", "proxy_fcgi")
 
     def start(self):
-        site(self.directory, "apache-proxy-fcgi.conf", {INSTALLED_SOCKET: self.run_program()})
+        site(self.directory, "apache-proxy-fcgi.conf", {
+            INSTALLED_SOCKET: self.run_program(), '/oauth2"\n': '/oauth2" enablereuse=on\n'})
         self.run_apache()
 
 
