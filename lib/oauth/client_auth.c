@@ -22,10 +22,9 @@ struct evidence {
 /* Apache keeps the header from programs, or hands it on under another name after a rewrite. */
 static struct evidence gather(const struct call *call)
 {
-	const char *name = "HTTP_AUTHORIZATION";
-
-	if (http_variable(call->request, name).n == 0)
-		name = "REDIRECT_HTTP_AUTHORIZATION";
+	static const char *const names[] = { "HTTP_AUTHORIZATION",
+		"REDIRECT_HTTP_AUTHORIZATION" };
+	const char *name = http_variable(call->request, names[0]).n > 0 ? names[0] : names[1];
 	struct evidence evidence = {
 		.authorization = http_variable(call->request, name),
 		.has_secret = form_value(call->form, PARAM_CLIENT_SECRET).n > 0,
@@ -33,7 +32,8 @@ static struct evidence gather(const struct call *call)
 		.assertion_type = form_value(call->form, PARAM_CLIENT_ASSERTION_TYPE),
 	};
 
-	evidence.has_repeated_header = http_variable_count(call->request, name) > 1 ||
+	evidence.has_repeated_header = http_variable_count(call->request, names[0]) > 1 ||
+				       http_variable_count(call->request, names[1]) > 1 ||
 				       header_is_repeated(evidence.authorization);
 	return evidence;
 }
