@@ -28,6 +28,7 @@
 #define KEY_PREFIX "oauth2-fcgi:"
 #define KEY_TEXT_SIZE 80
 #define COUNTERS_KEY KEY_PREFIX "metrics"
+#define ELEMENTS_MAX 65536   /* of an array in an answer; a page has some 1,000 */
 #define COUNTERS_MAX "25000" /* names; a visit must not be too long for its time */
 #define NUMBERS_SIZE 32      /* of an amount and a length, as text */
 
@@ -39,6 +40,15 @@ struct store_redis {
 	int64_t database;
 	char host[]; /* NUL-terminated */
 };
+
+#if HIREDIS_MAJOR > 0
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
+/* How hiredis makes the parts of an answer. */
+static const redisReplyObjectFunctions *usual_functions;
 
 /* The name of a record in Redis. */
 struct key_text {
@@ -187,6 +197,22 @@ static bool wait_for(const redisContext *context, short events, int64_t deadline
 	}
 }
 
+/* As hiredis does it, which takes as much memory as an answer of a few bytes asks for. */
+static void *make_array(const redisReadTask *task, element_count count)
+{
+	return count > ELEMENTS_MAX ? NULL : usual_functions->createArray(task, count);
+}
+
+static void bound_arrays(redisReader *reader)
+{
+	static redisReplyObjectFunctions functions;
+
+	usual_functions = reader->fn;
+	functions = *usual_functions;
+	functions.createArray = make_array;
+	reader->fn = &functions;
+}
+
 /* Begin to connect, and to choose the database. */
 static enum reason open_context(struct store_redis *redis)
 {
@@ -197,6 +223,7 @@ static enum reason open_context(struct store_redis *redis)
 	redis->context = context;
 	if (context->err != 0)
 		return failure_of(context);
+	bound_arrays(context->reader);
 	if (fcntl(context->fd, F_SETFD, FD_CLOEXEC) != 0 ||
 		redisEnableKeepAlive(context) != REDIS_OK ||
 		redisAppendCommand(context, "SELECT %lld", (long long)redis->database) !=
