@@ -36,8 +36,8 @@ def number(text):
 
 @pytest.fixture(name="planted")
 def planted_mark():
-    """Marks, and what they are of: 40 letters, and 40 bytes of any kind."""
-    known, text, key = marks.Marks(), secrets.token_hex(20).encode(), os.urandom(40)
+    """Marks, and what they are of: 40 characters, and 40 bytes of any kind."""
+    known, text, key = marks.Marks(), secrets.token_urlsafe(30).encode(), os.urandom(40)
     known.add("secret", "text", text)
     known.add("key", "bytes", key)
     return known, {"text": text, "bytes": key}
