@@ -11,6 +11,7 @@
 
 enum record_type {
 	RECORD_BEGIN = 1,
+	RECORD_ABORT = 2,
 	RECORD_END = 3,
 	RECORD_PARAMS = 4,
 	RECORD_STDIN = 5,

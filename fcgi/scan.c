@@ -191,6 +191,19 @@ static bool is_large(const struct scan_walk *walk)
 	       (walk->pairs.content_length > walk->body_max || walk->body_len > walk->body_max);
 }
 
+/*
+ * Do the n bytes behind a whole request spoil it?  On a connection that ends with it they only
+ * do if nobody wants its answer any more.
+ */
+static bool is_spoilt(const struct scan_walk *walk, const unsigned char *p, size_t n)
+{
+	if (walk->keeps || n < RECORD_HEADER_LEN)
+		return walk->keeps && n > 0;
+	struct record next = record_read(p);
+
+	return next.type == RECORD_ABORT && next.id == walk->id;
+}
+
 static enum scan_verdict walk_on(
 	struct scan *scan, struct scan_walk *walk, const unsigned char *p, size_t n)
 {
@@ -222,7 +235,7 @@ static enum scan_verdict walk_on(
 		return SCAN_LARGE;
 	if (walk->phase != PHASE_END)
 		return SCAN_INCOMPLETE;
-	return scan->at == n ? SCAN_COMPLETE : SCAN_BROKEN;
+	return is_spoilt(walk, p + scan->at, n - scan->at) ? SCAN_BROKEN : SCAN_COMPLETE;
 }
 
 void fcgi_scan(struct scan *scan, const unsigned char *p, size_t n, size_t body_max)

@@ -19,7 +19,7 @@
 
 enum scan_verdict {
 	SCAN_INCOMPLETE, /* good so far */
-	SCAN_COMPLETE,   /* exactly one request */
+	SCAN_COMPLETE,   /* one whole request */
 	SCAN_LARGE, /* all variables are there; the body is above the limit, if it ever comes */
 	SCAN_BROKEN, /* never to be taken apart */
 };
@@ -72,9 +72,11 @@ struct scan {
  *           peer would take an answer before its end for leave to send the next request.
  *
  * Accepted is BEGIN_REQUEST for a responder, then PARAMS and STDIN, each to its
- * empty record, all of version 1 and of one request id, and nothing after them
- * (FastCGI specification §3.3, §5, §6.2).  The verdict does not depend on how
- * many calls the bytes came in.
+ * empty record, all of version 1 and of one request id (FastCGI specification §3.3, §5, §6.2);
+ * on a connection that is kept, nothing after them.  On one that ends with this request only an
+ * ABORT_REQUEST of it (§5.4) matters, if it is there already: nobody awaits an answer to more, and
+ * lighttpd sends a request twice in a row when it is the second process that it tries.  Up to
+ * the request's end the verdict does not depend on how many calls the bytes came in.
  */
 void fcgi_scan(struct scan *scan, const unsigned char *p, size_t n, size_t body_max);
 

@@ -1049,6 +1049,14 @@ def test_kept_connection(alone, keys):
         assert raw.is_closed(connection)
 
 
+def test_request_twice_in_a_row(alone, keys):
+    """What lighttpd could not send to one process it sends to the next, and once more behind that."""
+    with raw.connect(alone.address) as connection:
+        connection.sendall(raw.token_request() + raw.token_request())
+        check_token(raw.receive(connection), keys)
+        assert raw.is_closed(connection)
+
+
 def test_many_kept_connections(alone, keys):
     connections = [raw.connect(alone.address) for _ in range(40)]
     for _ in range(3):
@@ -1091,6 +1099,7 @@ BROKEN_BYTES = {
     "abort at once": BEGIN + raw.record(raw.ABORT),
     "abort in the body": HEAD + raw.record(raw.STDIN, raw.TOKEN_BODY[:20]) + raw.record(raw.ABORT),
     "abort after the body": HEAD + raw.stream(raw.STDIN, raw.TOKEN_BODY) + raw.record(raw.ABORT),
+    "abort after the body, to be kept": raw.token_request(keep=True) + raw.record(raw.ABORT),
     "two requests at once": raw.token_request(keep=True) + raw.token_request(keep=True, request_id=2),
     "padding that is a record": BEGIN + raw.record(raw.PARAMS, b"", padding=8),
     "600 variables": BEGIN + raw.stream(raw.PARAMS, raw.pairs({f"V{i}": "x" for i in range(600)})),

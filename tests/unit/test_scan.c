@@ -140,6 +140,11 @@ static const struct scan_case cases[] = {
 			PARAMS("\x0e\x06"
 			       "CONTENT_LENGTH99999x"),
 			PARAMS_END, STDIN_END } },
+	{ "ABORT_REQUEST of another request after it", SCAN_COMPLETE, 0,
+		{ BEGIN, PARAMS_END, STDIN_END, RECORD(2, 2, "") } },
+	{ "the request again behind it, as lighttpd sends it", SCAN_COMPLETE, 5,
+		{ BEGIN, PARAMS(LENGTH_5), PARAMS_END, STDIN("abcde"), STDIN_END, BEGIN,
+			PARAMS(LENGTH_5), PARAMS_END } },
 	{ "an empty length", SCAN_COMPLETE, 0,
 		{ BEGIN,
 			PARAMS("\x0e\0"
@@ -186,8 +191,10 @@ static const struct scan_case cases[] = {
 		{ BEGIN, PARAMS(LENGTH_5), PARAMS_END, STDIN("a"), RECORD(2, 1, "") } },
 	{ "ABORT_REQUEST after the request", SCAN_BROKEN, -1,
 		{ BEGIN, PARAMS_END, STDIN_END, RECORD(2, 1, "") } },
-	{ "a second request behind the first", SCAN_BROKEN, -1,
-		{ BEGIN, PARAMS_END, STDIN_END, BEGIN, PARAMS_END, STDIN_END } },
+	{ "ABORT_REQUEST after the request, on a connection to be kept", SCAN_BROKEN, -1,
+		{ BEGIN_KEEP, PARAMS_END, STDIN_END, RECORD(2, 1, "") } },
+	{ "a second request behind the first, on a connection to be kept", SCAN_BROKEN, -1,
+		{ BEGIN_KEEP, PARAMS_END, STDIN_END, BEGIN_KEEP, PARAMS_END, STDIN_END } },
 	{ "padding at the end of PARAMS", SCAN_BROKEN, -1, { BEGIN, PADDED(4, "", 8) } },
 	{ "padding at the end of STDIN", SCAN_BROKEN, -1,
 		{ BEGIN, PARAMS_END, PADDED(5, "", 8) } },
@@ -306,6 +313,21 @@ static void test_verdicts_last(void **state)
 	check_end();
 }
 
+/* Only a whole header tells that nobody wants the answer any more. */
+static void test_abort_cut(void **state)
+{
+	static const struct scan_case aborted = { "aborted", SCAN_BROKEN, -1,
+		{ BEGIN, PARAMS_END, STDIN_END, RECORD(2, 1, "") } };
+	unsigned char wire[64];
+	size_t n = put_case(wire, &aborted);
+
+	(void)state;
+	for (size_t cut = 1; cut <= RECORD_HEADER_LEN; cut++)
+		CHECK_NUMBER(scan_of(wire, n - cut).verdict, SCAN_COMPLETE, aborted.name);
+	CHECK_NUMBER(scan_of(wire, n).verdict, SCAN_BROKEN, aborted.name);
+	check_end();
+}
+
 /* In how many parts the bytes come makes no difference. */
 static void test_parts(void **state)
 {
@@ -386,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_verdicts_last),
+		cmocka_unit_test(test_abort_cut),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_changed_bytes),
 		cmocka_unit_test(test_keeps),
