@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS (0x80 * EACH_BYTE)
+
 static void hex_escape(struct buf *buf, const char *start, unsigned char low)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -35,12 +38,45 @@ static void json_escape(struct buf *buf, unsigned char c)
 	}
 }
 
-/* The bytes at the start of s that stand for themselves in a JSON string. */
+/* Does it stand for itself in a JSON string? */
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* The high bits show whether one of these bytes of ASCII is below the limit. */
+static uint64_t below(uint64_t bytes, uint64_t limit)
+{
+	return bytes - limit * EACH_BYTE;
+}
+
+/* Are these eight bytes plain, all of them? */
+static bool are_plain(const char *p)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	uint64_t found = bytes | below(bytes, 0x20) | below(bytes ^ '"' * EACH_BYTE, 1) |
+			 below(bytes ^ '\\' * EACH_BYTE, 1) |
+			 below(bytes ^ 0x7f * EACH_BYTE, 1);
+
+	return (found & HIGH_BITS) == 0;
+}
+
+/*
+ * The bytes at the start of s that are plain.  Eight at a time, the last eight whole: texts of
+ * 8 to 15 bytes take the same time, so that a log line does not tell why a client is refused.
+ */
 static size_t plain_length(struct str s)
 {
+	const size_t word = sizeof(uint64_t);
 	size_t n = 0;
 
-	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\')
+	while (n + word <= s.n && are_plain(s.p + n))
+		n += word;
+	if (s.n >= word && n + word > s.n && are_plain(s.p + s.n - word))
+		return s.n;
+	while (n < s.n && is_plain(s.p[n]))
 		n++;
 	return n;
 }

@@ -36,8 +36,9 @@ static void add_json(struct buf *line, const struct log_field *field)
 {
 	if (line->n > 1)
 		buf_char(line, ',');
-	buf_json(line, str_of(field->name));
-	buf_char(line, ':');
+	buf_char(line, '"');
+	buf_text(line, field->name);
+	buf_text(line, "\":");
 	if (field->kind == LOG_TEXT)
 		buf_json(line, field->text);
 	else

@@ -34,7 +34,7 @@ enum log_kind {
 };
 
 struct log_field {
-	const char *name;
+	const char *name; /* letters and underscores */
 	enum log_kind kind;
 	struct str text;
 	int64_t number;

@@ -26,7 +26,7 @@ from report import Goal
 
 CONNECTIONS = (1, 16, 64)
 BUSY = 16
-WRONG = sites.Request(sites.CLIENT, "wrong", refused="wrong secret")
+WRONG = sites.Request(sites.CLIENT, "wrong", refused="a wrong secret")
 OURS = "oauth2-fcgi, nginx"
 FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers")
 NODE_MIN = 20

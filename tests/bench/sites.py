@@ -73,4 +73,4 @@ TOKEN = Request(CLIENT, SECRET)
 # All the work but claims and signature: the scope is looked at last.
 FLOOR = Request(CLIENT, SECRET, scope="none", refused="undefined scope")
 PERSONAL = Request(PERSON, PASSWORD)
-STRANGER = Request(PERSON, "wrong", refused="wrong secret")
+STRANGER = Request(PERSON, "wrong", refused="a wrong secret")

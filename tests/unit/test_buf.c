@@ -193,6 +193,36 @@ static void test_json(void **state)
 	check_end();
 }
 
+/* Each byte at each place among others, in texts of all lengths up to some words. */
+static void test_json_places(void **state)
+{
+	char text[21], wanted[24], space[64], name[48];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text) * sizeof(text) * 256; i++) {
+		const size_t n = i / 256 / sizeof(text) + 1, at = i / 256 % sizeof(text);
+		const unsigned char c = i % 256;
+		struct buf good = buf_init(wanted, sizeof(wanted));
+		struct str written;
+
+		if (at >= n)
+			continue;
+		memset(text, 'a', n);
+		text[at] = (char)c;
+		buf_str(&good, (struct str){ text, at });
+		buf_str(&good, c < 0x80 ? (struct str){ &text[at], 1 } : STR("\xef\xbf\xbd"));
+		buf_str(&good, (struct str){ &text[at + 1], n - at - 1 });
+		json_t *json = through_json((struct str){ text, n }, &written, space, sizeof(space));
+
+		snprintf(name, sizeof(name), "%02x, byte %zu of %zu", c, at, n);
+		CHECK(json_is_string(json) && !str_has(written, '\x7f'), name);
+		CHECK_TEXT(((struct str){ json_string_value(json), json_string_length(json) }),
+			buf_view(&good), name);
+		json_decref(json);
+	}
+	check_end();
+}
+
 static void test_json_is_printable(void **state)
 {
 	(void)state;
@@ -280,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_overflow_sticks),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_places),
 		cmocka_unit_test(test_json_is_printable),
 		cmocka_unit_test(test_json_deceives_nobody),
 		cmocka_unit_test(test_json_of_any_bytes),

@@ -111,6 +111,14 @@ static void test_denials_are_alike(void **state)
 	check_end();
 }
 
+/* A line of the log that is longer takes longer. */
+static void test_guesses_are_as_long(void **state)
+{
+	(void)state;
+	assert_int_equal(strlen(reason_info(REASON_CLIENT_UNKNOWN)->name),
+		strlen(reason_info(REASON_SECRET_WRONG)->name));
+}
+
 /* Whether a scope exists is nobody's business who may not use it; the same for the absence of
  * credentials, which must depend neither on the web server nor on the client. */
 static void test_pairs_are_alike(void **state)
@@ -207,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_names_differ),
 		cmocka_unit_test(test_denials_are_alike),
+		cmocka_unit_test(test_guesses_are_as_long),
 		cmocka_unit_test(test_pairs_are_alike),
 		cmocka_unit_test(test_interface),
 	};
