@@ -8,7 +8,8 @@
  * all but the system calls of its socket.  Two classes of requests that should take the same
  * time are drawn by lot, one by one; each request is written anew, and copied to the place
  *where the worker has it.  What differs between two requests of a class, and must not matter,
- *is drawn, too.  Both are of the same length.
+ *is drawn, too, and so is where the stack is: whether a text is read from an address that is
+ *like one just written to is as it happens to be in a process.  Both are of the same length.
  *
  * The last pair shows that a difference is found: it compares the secret byte by byte, up to
  *the first that is wrong, within the same time.
@@ -33,6 +34,7 @@
 #define HASHED_SHARE 10
 #define BATCH 500
 #define WHILE 20     /* requests */
+#define DEPTHS 256   /* of the stack, each of a few cache lines */
 #define PILOT 20     /* batches */
 #define T_MAX 4.5    /* dudect's */
 #define T_CONTROL 10 /* what the last pair reaches at least */
@@ -500,6 +502,18 @@ static void serve_batch(struct server *server, bool is_control)
 	REQUIRE(server->asked - asked == server->hashes * BATCH);
 }
 
+/* The same, so many frames deeper in the stack; what is returned keeps each of them there. */
+static unsigned serve_deep(struct server *server, bool is_control, unsigned depth)
+{
+	volatile unsigned frame = depth;
+
+	if (depth == 0)
+		serve_batch(server, is_control);
+	else
+		frame += serve_deep(server, is_control, depth - 1);
+	return frame;
+}
+
 static bool has_few(size_t samples)
 {
 	return samples < SAMPLES / HASHED_SHARE;
@@ -512,7 +526,7 @@ static void begin(struct server *server, const struct pair *pair, struct welch *
 
 	for (size_t i = 0; i < PILOT; i++) {
 		draw_batch(pair);
-		serve_batch(server, pair->is_control);
+		(void)serve_deep(server, pair->is_control, draw() % DEPTHS);
 		memcpy(&times_ns[i * BATCH], batch.times_ns, sizeof(batch.times_ns));
 	}
 	welch_begin(welch, times_ns, COUNT(times_ns));
@@ -526,7 +540,7 @@ static struct welch_result test(struct server *server, const struct pair *pair, 
 	begin(server, pair, &welch);
 	while (counts[0] < samples || counts[1] < samples) {
 		draw_batch(pair);
-		serve_batch(server, pair->is_control);
+		(void)serve_deep(server, pair->is_control, draw() % DEPTHS);
 		for (size_t i = 0; i < BATCH; i++) {
 			welch_add(&welch, batch.classes[i], batch.times_ns[i]);
 			counts[batch.classes[i]]++;
