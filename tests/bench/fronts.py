@@ -241,10 +241,11 @@ class ApacheProxy(Apache):
     """Apache with mod_proxy_fcgi and the shipped file, but for an option more: connections are kept."""
 
     modules = ("proxy", "proxy_fcgi")
+    option = " enablereuse=on"
 
     def start(self):
         site(self.directory, "apache-proxy-fcgi.conf", {
-            INSTALLED_SOCKET: self.run_program(), '/oauth2"\n': '/oauth2" enablereuse=on\n'})
+            INSTALLED_SOCKET: self.run_program(), '/oauth2"\n': f'/oauth2"{self.option}\n'})
         self.run_apache()
 
 

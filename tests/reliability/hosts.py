@@ -5,6 +5,7 @@ import collections
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -207,6 +208,9 @@ FRONTS = {
     "mod_fcgid": fronts.ApacheFcgid,
     "CGI": fronts.LighttpdCgi,
 }
+# What clients get from processes that start while the configuration is broken, and have no last good one; mod_fcgid
+# starts more when there is more to do, and answers itself for one that ends.
+ANSWERS_WITHOUT = {"mod_fcgid": 500, "CGI": 503}
 
 
 def sessions():
@@ -235,6 +239,13 @@ class Hosts:
     def stop(self):
         for front in self.running.values():
             front.stop()
+
+    def keep_logs(self, loads, prefix):
+        """What web servers said, where an answer was unexpected."""
+        for name, front in self.running.items():
+            log = Path(front.directory) / "error.log"
+            if any(load.unexpected() for load in loads if load.name == name) and log.exists():
+                print(f"see {shutil.copy(log, f'{prefix}-{name}.log')}")
 
     def programs(self):
         """{name: {process id: parent}} of the program behind each of them."""

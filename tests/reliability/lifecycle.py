@@ -3,6 +3,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 
 import rawfcgi as raw
-from fronts import ApacheFcgid
+from fronts import ApacheFcgid, ApacheProxy
 from hosts import FRONTS, WORKERS, Hosts, Operator, Place, Service
 from loads import Flags, Load, finish, listen, make_keys
 from memory import new_state
@@ -79,7 +80,19 @@ class PatientFcgid(ApacheFcgid):
         super().run_apache()
 
 
-HOSTS = {**FRONTS, SOCKET: Activated, "mod_fcgid": PatientFcgid}
+class ShippedProxy(ApacheProxy):
+    """With connections that are kept, Apache would use one in the moment in which it ends."""
+
+    option = ""
+
+
+def holds_signals(pid):
+    """Before its first own instruction a signal ends it, as any program, and with it what waits at its socket."""
+    blocked = re.search(r"^SigBlk:\s*(\w+)", read(f"/proc/{pid}/status"), re.M)
+    return blocked is not None and int(blocked[1], 16) >> (signal.SIGTERM - 1) & 1
+
+
+HOSTS = {**FRONTS, SOCKET: Activated, "mod_proxy_fcgi": ShippedProxy, "mod_fcgid": PatientFcgid}
 del HOSTS["CGI"]        # a process for each request: nothing to end, nothing to load again
 
 
@@ -92,8 +105,8 @@ class Life:
         self.operator = Operator(place)
         self.signals = dict.fromkeys(hosts.running, 0)
         self.reloads = dict.fromkeys(hosts.running, 0)
-        self.pids = hosts.programs()
         self.told = set()       # processes that are to end, as long as they are there
+        self.look()
         self.usual = {name: len(pids) for name, pids in self.pids.items()}
         self.chance = random.Random(5)
 
@@ -102,7 +115,8 @@ class Life:
         return [pid for pid, parent in self.pids[name].items() if parent not in self.pids[name]]
 
     def look(self):
-        self.pids = self.hosts.programs()
+        self.pids = {name: {pid: parent for pid, parent in pids.items() if holds_signals(pid)}
+                     for name, pids in self.hosts.programs().items()}
         self.told &= {pid for pids in self.pids.values() for pid in pids}
 
     def workers(self, name):
@@ -200,6 +214,7 @@ def measure_life(bench, options, table):
         life = Life(options, hosts, place)
         life.run(loads, 60 + options.signals)
         finish(loads, flags)
+        hosts.keep_logs(loads, f"{bench.build}/lifecycle")
     finally:
         for load in loads:
             load.stop()

@@ -12,6 +12,7 @@ from multiprocessing import connection, get_context
 
 import jwts
 import traffic
+from hosts import ANSWERS_WITHOUT
 from link import TIMEOUT_S, Lost
 from traffic import KINDS, Excused, Unexpected
 
@@ -53,8 +54,8 @@ class Load:
         self.is_paused = False
         self.is_over = False
         self.pipe, self.own_end = FORK.Pipe(duplex=False)
-        excuse = (lambda: flags.get(BROKEN)) if front.ends_programs else (lambda: False)
-        self.client = traffic.Client(traffic.link_to(front), place.certificate, excuse, f"{name} {number}")
+        self.client = traffic.Client(traffic.link_to(front), place.certificate, lambda: flags.get(BROKEN),
+                                     ANSWERS_WITHOUT.get(name), f"{name} {number}")
         settle(self.client)
         self.process = FORK.Process(target=self.run)
         self.process.start()

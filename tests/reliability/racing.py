@@ -55,7 +55,7 @@ def joined(requests):
 class Killer(threading.Thread):
     """Kills one worker after the other while the block runs, up to a number."""
 
-    def __init__(self, server, limit, pause_s=0.03):
+    def __init__(self, server, limit, pause_s=0.015):
         super().__init__()
         self.server, self.limit, self.pause_s = server, limit, pause_s
         self.stopped = threading.Event()

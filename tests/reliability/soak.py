@@ -6,7 +6,6 @@ keys and logs rotate: each answer must be the one that its request asks for, and
 import argparse
 import collections
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from watch import Sample
 CLIENTS = {"FastCGI": 3, "nginx": 3, "lighttpd": 2, "mod_proxy_fcgi": 2, "mod_fcgid": 2, "CGI": 1}
 STEP_S = 5              # between two things that the operator does
 STEPS = 12              # of these at least, in a short run
+GONE_S = 0.5            # after that, processes that found the file broken have ended
 QUIET_S = 2             # without a request, before anything is compared
 # Records go when their time has passed, two minutes at most: what the state has follows the rate.
 STATE_KB = 1024
@@ -71,6 +71,7 @@ class Soak:
         """One thing after the other: a change, new keys, a broken file, and that it is mended."""
         if self.mending is not None:
             self.place.replace_file(self.mending)
+            listen(self.loads, GONE_S)
             self.flags.set(BROKEN, 0)
             self.mending = None
         elif number % 4 == 2:
@@ -171,7 +172,7 @@ def print_kinds(loads):
     for name, one in KINDS.items():
         excused, wrong = total[name, "excused"], total[name, "lost"] + total[name, "unexpected"]
         print(f"{name + ('*' if one.is_hostile else ''):20} {total[name, 'as it must be']:9d} as they must be"
-              + (f", {excused} answered 503 by CGI while the file was broken" if excused else "")
+              + (f", {excused} answered for processes that found the file broken" if excused else "")
               + (f", {wrong} UNEXPECTED" if wrong else ""))
 
 
@@ -215,18 +216,10 @@ def verdicts(soak, half, end):
     ]
 
 
-def keep_logs(soak):
-    """What web servers said, where an answer was unexpected."""
-    for name, host in soak.hosts.running.items():
-        log = Path(host.directory) / "error.log"
-        if any(load.unexpected() for load in soak.loads if load.name == name) and log.exists():
-            print(f"see {shutil.copy(log, Path(soak.options.build) / f'soak-{name}.log')}")
-
-
 def report(soak, half, end):
     print_kinds(soak.loads)
     print_fronts(soak, half, end)
-    keep_logs(soak)
+    soak.hosts.keep_logs(soak.loads, f"{soak.options.build}/soak")
     print(f"\n{soak.total() / soak.options.seconds:.0f} requests/s\n")
     good = True
     for what, found, is_good in verdicts(soak, half, end):

@@ -33,7 +33,7 @@ class Unexpected(Exception):
 
 
 class Excused(Exception):
-    """CGI has nothing but the file that is broken at this moment: 503, as promised."""
+    """A process that had nothing but the file that is broken at this moment was asked, as promised."""
 
 
 def kind(weight, is_hostile=False, needs_records=False):
@@ -57,10 +57,11 @@ def token_call(client, headers=None, **fields):
 class Client:
     """One connection after the other to one front, one request at a time."""
 
-    def __init__(self, link, certificate, is_broken=lambda: False, seed=None):
+    def __init__(self, link, certificate, is_broken, excused, seed):
         self.link = link
         self.certificate = certificate
-        self.is_broken = is_broken      # whether a broken file excuses CGI
+        self.is_broken = is_broken      # whether the file is
+        self.excused = excused          # the status for which that is an excuse, or None
         self.chance = random.Random(seed)
         self.keys = Keys()
         self.fetched_s = 0
@@ -100,7 +101,7 @@ class Client:
         was_broken = self.is_broken()
         self.count += 1
         answer = self.link.ask(call, pause_s)
-        if answer.status == 503 and (was_broken or self.is_broken()):
+        if answer.status == self.excused and (was_broken or self.is_broken()):
             raise Excused
         return answer
 
