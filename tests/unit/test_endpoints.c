@@ -353,6 +353,7 @@ static void test_authentication(void **state)
 		{ "two headers", { .body = TEXT(GRANT), .more = { BASIC, BASIC } }, REASON_AUTH_REPEATED },
 		{ "two headers, the first is empty", { .body = TEXT(GRANT), .more = { "HTTP_AUTHORIZATION=", BASIC } }, REASON_AUTH_REPEATED },
 		{ "two headers, the second is empty", { .body = TEXT(GRANT), .more = { BASIC, "HTTP_AUTHORIZATION=" } }, REASON_AUTH_REPEATED },
+		{ "two headers of a rewrite", { .body = TEXT(GRANT), .more = { "REDIRECT_" BASIC, "REDIRECT_HTTP_AUTHORIZATION=" } }, REASON_AUTH_REPEATED },
 		{ "two headers, joined", { .body = TEXT(GRANT), .more = { BASIC ", Basic eDp5" } }, REASON_AUTH_REPEATED },
 		{ "assertion without a type", { .body = TEXT(GRANT "&client_assertion=a.b.c") }, REASON_ASSERTION_TYPE },
 		{ "assertion of another type", { .body = TEXT(GRANT "&client_assertion=a.b.c&client_assertion_type=jwt") },
