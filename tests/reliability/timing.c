@@ -7,12 +7,16 @@
  * Timed is what a worker does from the last byte of a request to the first byte of its answer:
  * all but the system calls of its socket.  Two classes of requests that should take the same
  * time are drawn by lot, one by one; each request is written anew, and copied to the place
- *where the worker has it.  What differs between two requests of a class, and must not matter,
- *is drawn, too, and so is where the stack is: whether a text is read from an address that is
- *like one just written to is as it happens to be in a process.  Both are of the same length.
+ * where the worker has it.  What differs between two requests of a class, and must not matter,
+ * is drawn, too.  Both are of the same length.
+ *
+ * A few texts and rows of tables are of one class only.  Where these are, in memory and in the
+ * processor's caches, is as it happens to be in a process, and makes a nanosecond or two, for
+ * one class or for the other.  So there are many processes, and in each the place of the stack
+ * is drawn: what is left over is what the program does.
  *
  * The last pair shows that a difference is found: it compares the secret byte by byte, up to
- *the first that is wrong, within the same time.
+ * the first that is wrong, within the same time.
  *
  * Slow hashes would hide all the rest, and take an hour.  So they are not run but counted, in
  * both classes one for each request, in all rows but one of a tenth of the samples.
@@ -27,6 +31,8 @@
 #include "util/secret.h"
 
 #include <crypt.h>
+#include <inttypes.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define SAMPLES 200000
@@ -35,7 +41,8 @@
 #define BATCH 500
 #define WHILE 20     /* requests */
 #define DEPTHS 256   /* of the stack, each of a few cache lines */
-#define PILOT 20     /* batches */
+#define PILOT 20     /* batches, at most */
+#define PROCESSES 20 /* of each form, at most */
 #define T_MAX 4.5    /* dudect's */
 #define T_CONTROL 10 /* what the last pair reaches at least */
 #define CLIENTS 100
@@ -81,6 +88,7 @@ struct pair {
 	struct claim claims[2];
 	bool by_basic;
 	bool is_control;
+	bool runs_hashes;
 };
 
 static const struct pair pairs[] = {
@@ -105,6 +113,7 @@ static const struct pair pairs[] = {
 static const struct pair hashed = {
 	.name = "any client | any unknown id, hashes run",
 	.claims = { { WHO_CLIENT, WHAT_WRONG }, { WHO_STRANGER, WHAT_WRONG } },
+	.runs_hashes = true,
 };
 
 static const struct pair control = {
@@ -112,6 +121,8 @@ static const struct pair control = {
 	.claims = { { WHO_ONE, WHAT_ALMOST }, { WHO_ONE, WHAT_OTHER } },
 	.is_control = true,
 };
+
+#define ROWS (COUNT(pairs) + 1) /* of each form */
 
 static const char *const form_names[FORM__MAX] = { "sha256", "bcrypt" };
 
@@ -514,85 +525,48 @@ static unsigned serve_deep(struct server *server, bool is_control, unsigned dept
 	return frame;
 }
 
-static bool has_few(size_t samples)
+static const struct pair *pair_of(enum form form, size_t row)
 {
-	return samples < SAMPLES / HASHED_SHARE;
+	if (row < COUNT(pairs))
+		return &pairs[row];
+	return form == FORM_SHA256 ? &control : &hashed;
 }
 
-/* The first batches are the pilot. */
-static void begin(struct server *server, const struct pair *pair, struct welch *welch)
+static size_t samples_of(const struct pair *pair, size_t samples)
+{
+	return pair->runs_hashes ? samples / HASHED_SHARE : samples;
+}
+
+/* Half as many as the others, but for a few: the pilot. */
+static void begin(
+	struct server *server, const struct pair *pair, size_t samples, struct welch *welch)
 {
 	static int64_t times_ns[PILOT * BATCH];
+	const size_t wanted = samples / 2 < COUNT(times_ns) ? samples / 2 : COUNT(times_ns);
+	size_t count = 0;
 
-	for (size_t i = 0; i < PILOT; i++) {
+	for (; count == 0 || count < wanted; count += BATCH) {
 		draw_batch(pair);
 		(void)serve_deep(server, pair->is_control, draw() % DEPTHS);
-		memcpy(&times_ns[i * BATCH], batch.times_ns, sizeof(batch.times_ns));
+		memcpy(&times_ns[count], batch.times_ns, sizeof(batch.times_ns));
 	}
-	welch_begin(welch, times_ns, COUNT(times_ns));
+	welch_begin(welch, times_ns, count);
 }
 
-static struct welch_result test(struct server *server, const struct pair *pair, size_t samples)
+static void test(
+	struct server *server, const struct pair *pair, size_t samples, struct welch *welch)
 {
-	static struct welch welch;
 	size_t counts[2] = { 0, 0 };
 
-	begin(server, pair, &welch);
+	begin(server, pair, samples, welch);
 	while (counts[0] < samples || counts[1] < samples) {
 		draw_batch(pair);
 		(void)serve_deep(server, pair->is_control, draw() % DEPTHS);
 		for (size_t i = 0; i < BATCH; i++) {
-			welch_add(&welch, batch.classes[i], batch.times_ns[i]);
+			welch_add(welch, batch.classes[i], batch.times_ns[i]);
 			counts[batch.classes[i]]++;
 		}
 	}
-	return welch_end(&welch);
-}
-
-/* False: the times of this pair are not as they should be. */
-static bool judge(
-	struct server *server, const char *form, const struct pair *pair, size_t samples)
-{
-	struct welch_result result = test(server, pair, samples);
-	bool is_good = pair->is_control ? fabs(result.t) > T_CONTROL : fabs(result.t) < T_MAX;
-	const char *verdict = pair->is_control ? "found, as it must be" : "equal";
-
-	if (has_few(samples))
-		verdict = "too few to tell";
-	else if (!is_good)
-		verdict = pair->is_control ? "NOT FOUND" : "DIFFERENT";
-	printf("%-8s%-50s%8zu%10.3f%10.3f%8.2f%7.1f  %s\n", form, pair->name, samples,
-		result.means[0] / 1000, result.means[1] / 1000, result.t, result.crop / 10.0,
-		verdict);
-	fflush(stdout);
-	return is_good;
-}
-
-static bool judge_hashed(struct server *server, const char *form, size_t samples)
-{
-	const struct credential_runner running = { run_hash, NULL };
-
-	exchange_use_runner(server->exchange, &running);
-	server->hashes = 0;
-	return judge(server, form, &hashed, samples / HASHED_SHARE);
-}
-
-static bool judge_form(enum form form, size_t samples)
-{
-	const char *name = form_names[form];
-	struct server server;
-	bool is_good = true;
-
-	open_server(&server, form);
-	warm(&server);
-	for (size_t i = 0; i < COUNT(pairs); i++)
-		is_good = judge(&server, name, &pairs[i], samples) && is_good;
-	if (form == FORM_SHA256)
-		is_good = judge(&server, name, &control, samples) && is_good;
-	else
-		is_good = judge_hashed(&server, name, samples) && is_good;
-	close_server(&server);
-	return is_good;
 }
 
 /* Clients, the key and the log. */
@@ -606,24 +580,135 @@ static void prepare(void)
 	}
 }
 
-int main(int argc, char **argv)
+/* One of the processes. */
+static void run_all(enum form form, size_t samples, struct welch found[static ROWS])
 {
-	int64_t samples = SAMPLES;
+	const struct credential_runner running = { run_hash, NULL };
+	struct server server;
+
+	prepare();
+	open_server(&server, form);
+	warm(&server);
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct pair *pair = pair_of(form, i);
+
+		if (pair->runs_hashes) {
+			exchange_use_runner(server.exchange, &running);
+			server.hashes = 0;
+		}
+		test(&server, pair, samples_of(pair, samples), &found[i]);
+	}
+	close_server(&server);
+}
+
+/* What is found goes through a pipe, which has room for it: a new program is at new addresses.
+ */
+static void run_process(enum form form, size_t samples, struct welch found[static ROWS])
+{
+	const size_t size = ROWS * sizeof(*found);
+	char number[24], from[24];
+	int ends[2], status;
+
+	snprintf(number, sizeof(number), "%zu", samples);
+	snprintf(from, sizeof(from), "%" PRIu64, draw() >> 1);
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	const pid_t pid = fork();
+
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		execl("/proc/self/exe", "timing", number, form_names[form], from, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+	REQUIRE(read(ends[0], found, size) == (ssize_t)size);
+	close(ends[0]);
+}
+
+static bool has_few(size_t samples)
+{
+	return samples < SAMPLES;
+}
+
+/* False: the times of this pair are not as they should be. */
+static bool judge(
+	enum form form, const struct pair *pair, const struct welch *welch, size_t samples)
+{
+	const struct welch_result result = welch_end(welch);
+	bool is_good = pair->is_control ? fabs(result.t) > T_CONTROL : fabs(result.t) < T_MAX;
+	const char *verdict = pair->is_control ? "found, as it must be" : "equal";
+
+	if (has_few(samples))
+		verdict = "too few to tell";
+	else if (!is_good)
+		verdict = pair->is_control ? "NOT FOUND" : "DIFFERENT";
+	printf("%-8s%-50s%8zu%10.3f%10.3f%8.2f%7.1f  %s\n", form_names[form], pair->name,
+		samples_of(pair, samples), result.means[0] / 1000, result.means[1] / 1000,
+		result.t, result.crop / 10.0, verdict);
+	return is_good || has_few(samples);
+}
+
+static bool judge_form(enum form form, size_t samples)
+{
+	const size_t most = samples / SAMPLES_MIN;
+	const size_t processes = most < PROCESSES ? most : PROCESSES;
+	struct welch all[ROWS] = { 0 };
 	bool is_good = true;
 
-	if (argc > 2 || (argc == 2 && (!str_to_number(str_of(argv[1]), INT32_MAX, &samples) ||
-					      samples < SAMPLES_MIN))) {
-		fprintf(stderr, "usage: timing [SAMPLES]\n");
-		return 2;
+	for (size_t i = 0; i < processes; i++) {
+		struct welch found[ROWS];
+
+		run_process(form, (samples + processes - 1) / processes, found);
+		for (size_t row = 0; row < ROWS; row++)
+			welch_join(&all[row], &found[row]);
 	}
-	prepare();
+	for (size_t row = 0; row < ROWS; row++)
+		is_good = judge(form, pair_of(form, row), &all[row], samples) && is_good;
+	fflush(stdout);
+	return is_good;
+}
+
+static bool judge_all(size_t samples)
+{
+	bool is_good = true;
+
 	printf("Welch's t of the times of refusals, of each class that many; means in us of "
 	       "the times up to\n"
 	       "the percentile where t is farthest from 0, of 50, 75, 90, 95, 99, 99.9 and "
 	       "100.  |t| < %.1f: equal.\n"
 	       "%-8s%-50s%8s%10s%10s%8s%7s\n",
 		T_MAX, "secret", "classes", "samples", "first", "second", "t", "%");
+	fflush(stdout);
 	for (enum form form = 0; form < FORM__MAX; form++)
-		is_good = judge_form(form, (size_t)samples) && is_good;
-	return is_good || has_few((size_t)samples) ? 0 : 1;
+		is_good = judge_form(form, samples) && is_good;
+	return is_good;
+}
+
+/* What judge_form wants of one process: timing SAMPLES FORM LOT. */
+static void run_part(size_t samples, const char *form, uint64_t from)
+{
+	struct welch found[ROWS];
+
+	lot ^= from;
+	run_all(strcmp(form, form_names[FORM_BCRYPT]) == 0 ? FORM_BCRYPT : FORM_SHA256, samples,
+		found);
+	REQUIRE(write(STDOUT_FILENO, found, sizeof(found)) == (ssize_t)sizeof(found));
+}
+
+int main(int argc, char **argv)
+{
+	int64_t samples = SAMPLES, from = 0;
+
+	if (argc == 4 && str_to_number(str_of(argv[1]), INT32_MAX, &samples) &&
+		str_to_number(str_of(argv[3]), INT64_MAX, &from)) {
+		run_part((size_t)samples, argv[2], (uint64_t)from);
+		return 0;
+	}
+	if (argc > 2 || (argc == 2 && (!str_to_number(str_of(argv[1]), INT32_MAX, &samples) ||
+					      samples < SAMPLES_MIN))) {
+		fprintf(stderr, "usage: timing [SAMPLES]\n");
+		return 2;
+	}
+	return judge_all((size_t)samples) ? 0 : 1;
 }

@@ -12,6 +12,7 @@
 #define TESTS_RELIABILITY_WELCH_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -70,6 +71,40 @@ static inline void welch_add(struct welch *welch, unsigned class, int64_t time)
 		c->count += 1;
 		c->mean += distance / c->count;
 		c->squares += distance * ((double)time - c->mean);
+	}
+}
+
+/* Both, the second one's times moved (T. F. Chan, G. H. Golub, R. J. LeVeque). */
+static inline struct welch_class welch_sum(
+	const struct welch_class *a, const struct welch_class *b, double by)
+{
+	const double count = a->count + b->count, distance = b->mean + by - a->mean;
+
+	if (count == 0)
+		return *a;
+	return (struct welch_class){ count, a->mean + distance * b->count / count,
+		a->squares + b->squares + distance * distance * a->count * b->count / count };
+}
+
+static inline double welch_middle(const struct welch_class classes[2])
+{
+	return (classes[0].mean + classes[1].mean) / 2;
+}
+
+/*
+ * Add what another process has found.  One is faster than the other as a whole: its times are
+ * moved by as much, so that only the difference within each process counts.
+ */
+static inline void welch_join(struct welch *welch, const struct welch *other)
+{
+	for (size_t i = 0; i < WELCH_CROPS; i++) {
+		struct welch_class *to = welch->classes[i];
+		const struct welch_class *from = other->classes[i];
+		const bool is_first = to[0].count + to[1].count == 0;
+		const double by = is_first ? 0 : welch_middle(to) - welch_middle(from);
+
+		for (unsigned j = 0; j < 2; j++)
+			to[j] = welch_sum(&to[j], &from[j], by);
 	}
 }
 
