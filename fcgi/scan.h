@@ -74,9 +74,9 @@ struct scan {
  * Accepted is BEGIN_REQUEST for a responder, then PARAMS and STDIN, each to its
  * empty record, all of version 1 and of one request id (FastCGI specification §3.3, §5, §6.2);
  * on a connection that is kept, nothing after them.  On one that ends with this request only an
- * ABORT_REQUEST of it (§5.4) matters, if it is there already: nobody awaits an answer to more, and
- * lighttpd sends a request twice in a row when it is the second process that it tries.  Up to
- * the request's end the verdict does not depend on how many calls the bytes came in.
+ * ABORT_REQUEST of it (§5.4) matters, if it is there already: nobody awaits an answer to more,
+ * and lighttpd sends a request twice in a row when it is the second process that it tries.  Up
+ * to the request's end the verdict does not depend on how many calls the bytes came in.
  */
 void fcgi_scan(struct scan *scan, const unsigned char *p, size_t n, size_t body_max);
 

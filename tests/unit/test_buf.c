@@ -212,7 +212,8 @@ static void test_json_places(void **state)
 		buf_str(&good, (struct str){ text, at });
 		buf_str(&good, c < 0x80 ? (struct str){ &text[at], 1 } : STR("\xef\xbf\xbd"));
 		buf_str(&good, (struct str){ &text[at + 1], n - at - 1 });
-		json_t *json = through_json((struct str){ text, n }, &written, space, sizeof(space));
+		json_t *json = through_json(
+			(struct str){ text, n }, &written, space, sizeof(space));
 
 		snprintf(name, sizeof(name), "%02x, byte %zu of %zu", c, at, n);
 		CHECK(json_is_string(json) && !str_has(written, '\x7f'), name);
