@@ -140,7 +140,7 @@ class Process:
 
     def members(self):
         """{pid: command line} of the server and its children."""
-        return {pid: line for pid, session, line in processes() if session == self.popen.pid}
+        return {pid: line for pid, _, session, line in processes() if session == self.popen.pid}
 
     def stop(self):
         """Ask, wait, then kill."""
@@ -154,17 +154,17 @@ class Process:
 
 
 def processes():
-    """(pid, session, command line) of all that run here."""
+    """(pid, parent, session, command line) of all that run here."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            session = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3])
+            _, parent, _, session = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (OSError, IndexError):
             continue
         if line:
-            yield int(entry.name), session, line
+            yield int(entry.name), int(parent), int(session), line
 
 
 def kill(pids):
@@ -260,9 +260,12 @@ class Front:
             certificate=self.site.certificates.pair(certificate) if certificate else None, **options)
 
     def workers(self):
-        """The program's processes."""
-        return {pid for pid, _, line in processes() if f"{self.directory}/" in line
-                and re.search(r"(^|/| )oauth2\.fcgi( |$)", line) and not line.startswith("/bin/sh")}
+        """The program's processes that serve, and their supervisors, which we start. Others help one of them for a
+        moment: with its filter, or a slow hash."""
+        parents = {pid: parent for pid, parent, _, line in processes() if f"{self.directory}/" in line
+                   and re.search(r"(^|/| )oauth2\.fcgi( |$)", line) and not line.startswith("/bin/sh")}
+        started = {process.popen.pid for process in self.processes}
+        return {pid for pid, parent in parents.items() if parent not in parents or parent in started}
 
     def check_workers(self):
         """A process that was there is there still: no request may end one."""
@@ -277,7 +280,7 @@ class Front:
         for process in reversed(self.processes):
             process.stop()
         # Whoever left its server's session.
-        kill([pid for pid, _, line in processes() if f"{self.directory}/" in line])
+        kill([pid for pid, _, _, line in processes() if f"{self.directory}/" in line])
 
     def complaints(self):
         """What sanitizers wrote, wherever the server put the program's standard error."""

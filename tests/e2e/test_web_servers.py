@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -16,12 +17,13 @@ from configurations import SECRETS
 from test_cases import FORM, basic
 
 RETURN_S = 5
+LOOKS = 50
 KEPT_FRONTS = ["lighttpd-fcgi", "apache-fcgid", "apache-proxy", "nginx"]
 
 
-def token_request(front, client):
+def token_request(front, client, secret=None):
     return http_client.build("POST", front.path("token"), [
-        ("Content-Type", FORM), ("Authorization", basic(client, SECRETS[client]))],
+        ("Content-Type", FORM), ("Authorization", basic(client, secret or SECRETS[client]))],
         b"grant_type=client_credentials")
 
 
@@ -54,6 +56,25 @@ def test_killed_processes_are_replaced(site, name):
     assert statuses[-1] == 200 and set(statuses) <= {200, 500, 502, 503, 504}, statuses
     front.known_workers = front.workers()
     assert front.known_workers - {process.popen.pid for process in front.processes} - old
+
+
+@pytest.mark.parametrize("name", ["fastcgi", "lighttpd-fcgi"])
+def test_helpers_come_and_go(site, name):
+    """A process that makes a slow hash for another is none of those that must stay."""
+    front = site.front(name, "default")
+    request = token_request(front, "bcrypt", "correct horses")
+    seen, stopped = set(), threading.Event()
+
+    def ask():
+        while not stopped.is_set():
+            front.exchange(request)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(LOOKS):
+        seen |= front.workers()
+    stopped.set()
+    asking.join()
+    assert seen and seen <= front.workers()
 
 
 @pytest.mark.parametrize("name", servers.FRONTS)
