@@ -63,18 +63,18 @@ def test_helpers_come_and_go(site, name):
     """A process that makes a slow hash for another is none of those that must stay."""
     front = site.front(name, "default")
     request = token_request(front, "bcrypt", "correct horses")
-    seen, stopped = set(), threading.Event()
+    seen, statuses, stopped = set(), set(), threading.Event()
 
     def ask():
         while not stopped.is_set():
-            front.exchange(request)
+            statuses.add(front.exchange(request).status)
     asking = threading.Thread(target=ask)
     asking.start()
     for _ in range(LOOKS):
         seen |= front.workers()
     stopped.set()
     asking.join()
-    assert seen and seen <= front.workers()
+    assert seen and seen <= front.workers() and statuses == {401}
 
 
 @pytest.mark.parametrize("name", servers.FRONTS)

@@ -419,7 +419,7 @@ def search_processes(watch, front, place="memory of idle workers, supervisors", 
                 watch.table.add("/proc/PID/environ and cmdline", Path(f"/proc/{pid}/{name}").read_bytes())
             watch.table.join(place, search_memory(watch, pid, allowed))
         except (FileNotFoundError, ProcessLookupError):
-            # It has made one hash, or one answer, and ended.
+            # It has made one answer, and ended.
             pids = pids - {pid}
     return pids
 

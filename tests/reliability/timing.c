@@ -600,8 +600,7 @@ static void run_all(enum form form, size_t samples, struct welch found[static RO
 	close_server(&server);
 }
 
-/* What is found goes through a pipe, which has room for it: a new program is at new addresses.
- */
+/* A new program is at new addresses.  The pipe has room for what it finds. */
 static void run_process(enum form form, size_t samples, struct welch found[static ROWS])
 {
 	const size_t size = ROWS * sizeof(*found);
